@@ -29,7 +29,12 @@ struct stage_options {
     const char *staging;       /* path of the staging directory; NULL: .NAME.staging beside the target */
     const char *path;          /* absolute path of the target, for messages and the journal */
     const char *mountpoint;    /* absolute, for the lock's holder; NULL without a mount */
-    bool follow, replace_link; /* what to do with a symlinked target */
+    /* A target that was reached through a symlink: the link as given (NULL: it was not), resolved beforehand, and what the
+     * user allowed: `follow` replaces what it points to, `replace_link` makes the link itself (link_name in link_dirfd) a file. */
+    const char *link;
+    int link_dirfd;
+    const char *link_name;
+    bool follow, replace_link;
 };
 
 /* Opens the pending model for target `name` in `dirfd` (borrowed, must outlive the stage) on top of `generation`
@@ -84,7 +89,7 @@ struct stage_attr {
 /* -ESTALE for an entry that a commit or a discard took away. */
 int entry_attr(struct stage *stage, struct entry *entry, enum stage_place place, struct stage_attr *ret_attr);
 
-/* The names of one directory as it is now, in natural order. Free the whole with stage_listing_free(). */
+/* The names of one directory as it is now: the model's order, then what was staged. Free the whole with stage_listing_free(). */
 struct stage_listing {
     size_t count;
     struct stage_name {
@@ -113,6 +118,9 @@ int stage_rename(struct stage *stage, enum stage_place from, const char *from_na
 /* Opens a view of an entry. `flags` are open(2)'s: access mode, O_TRUNC, O_APPEND count. The handle keeps the entry. */
 int stage_open_entry(struct stage *stage, struct entry *entry, enum stage_place place, int flags,
                      struct stage_handle **ret_handle);
+
+/* Who opened it: named when a commit finds the file open for writing. */
+void stage_handle_set_pid(struct stage_handle *handle, pid_t pid);
 
 /* close(2) of one descriptor: the latched write error, if any. */
 int stage_flush(struct stage_handle *handle);

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The data structures of the pending model, for the files of stage/ only.
+ *
+ * A slot is a name; an entry is what an inode is. Names are kept in one table: those of tensors and, in spaces of
+ * their own, those of scratch files. A tensor of the model that nobody touched has no slot, or one whose entry is not staged.
+ *
+ * Every change is journalled before it is applied: it builds the entry_state that is to come, appends it to the journal, and only
+ * then swaps it in. So a failing journal leaves everything as it was.
+ *
+ * Locks, in the order in which they are taken:
+ *   gate          read side: one change; write side: freezing staging for a commit. Never waited for: a change that meets
+ *                 a commit gets -EBUSY
+ *   content_lock  of one entry: serialises what moves its bytes (may be held during long copies)
+ *   lock          of the stage: names, states, sizes, times, counts. Held for memory work and journal appends only
+ * An entry's state changes only with both its content_lock and the stage's lock held, so either is enough to read it.
+ */
+#ifndef STAGE_PENDING_H
+#define STAGE_PENDING_H
+
+#include "base/cleanup.h"
+#include "stage/journal.h"
+#include "stage/spool.h"
+#include "stage/stage.h"
+
+#include <stdatomic.h>
+
+enum space {
+    SPACE_TENSOR = 't', /* a tensor's name */
+    SPACE_HASHED = 'h', /* a shortened file name whose tensor name is not known yet */
+    SPACE_RAW = 'r',    /* scratch in tensors/, by file name */
+    SPACE_NPY = 'n',    /* scratch in npy/ */
+    SPACE_ROOT = 's',   /* scratch directly in staging/ */
+    SPACE_DOCUMENT = 'm', /* staging/metadata.json */
+};
+
+struct key {
+    enum space space;
+    const char *name;
+    size_t length;
+};
+
+enum declared_by {
+    DECLARED_BY_NOBODY,
+    DECLARED_BY_MODEL,
+    DECLARED_BY_DOCUMENT,
+    DECLARED_BY_XATTR,
+    DECLARED_BY_NPY,
+    DECLARED_BY_COPY,
+};
+
+struct declaration {
+    enum wfs_dtype dtype; /* WFS_DTYPE_COUNT: not declared */
+    bool has_shape;
+    size_t rank;
+    unsigned char *shape; /* packed, owned */
+    size_t shape_size;
+    enum declared_by by;
+};
+
+#define DECLARATION_NONE ((struct declaration){.dtype = WFS_DTYPE_COUNT})
+
+enum content_kind {
+    CONTENT_NONE,   /* no bytes: a retired entry, or a document that is rendered */
+    CONTENT_SOURCE, /* the first `size` bytes of a tensor of a generation */
+    CONTENT_SPOOL,  /* `size` bytes of a spool file, behind its lead-in */
+};
+
+struct content {
+    enum content_kind kind;
+    uint64_t size;
+    struct generation *generation; /* SOURCE; NULL for an entry that is neither staged nor open */
+    size_t index;
+    struct file *spool; /* SPOOL; NULL only while the journal is replayed */
+    uint32_t spool_number;
+    uint64_t lead_in; /* bytes of the spool file before the content */
+};
+
+/* What the journal keeps of an entry. Copied, changed, journalled, swapped in. */
+struct entry_state {
+    struct content content;
+    struct declaration declared;
+    struct declaration by_xattr; /* what xattrs said, to be held against an .npy header */
+    char *origin;                /* the model's tensor that this one was before renames; NULL: none */
+    size_t origin_length;
+    bool draft;    /* bytes that arrived in npy/ and are not understood yet: content is the .npy file itself */
+    bool npy_view; /* a scratch file outside npy/ that shows the .npy form of its content */
+    bool from_npy; /* the bytes arrived as .npy */
+    bool patched;  /* the spool file began as a copy of the model's bytes */
+    bool synced;   /* nothing was written since the last fsync */
+    bool unsynced_lost; /* written before a power loss and not synced: not to be trusted */
+    mode_t mode;
+    struct timespec atime, mtime, ctime;
+};
+
+struct slot;
+
+struct entry {
+    struct stage *stage;
+    uint64_t id;
+    pthread_mutex_t content_lock;
+    /* the rest: stage->lock */
+    unsigned refs; /* holders outside, plus one while it is staged */
+    struct slot *slot; /* NULL: has no name any more */
+    struct entry_state state;
+    uint64_t draft_data; /* of a draft: where its elements begin; 0: not known yet */
+    unsigned handles;
+    unsigned writers;
+    bool staged;  /* differs from the model; the table holds a reference */
+    bool retired; /* a commit or a discard took it away */
+};
+
+struct slot {
+    struct slot *next; /* in its bucket */
+    uint64_t hash;
+    enum space space;
+    char *name;
+    size_t length;
+    struct entry *entry;     /* NULL: no file of that name */
+    struct declaration last; /* the name's last declaration while there is no entry */
+    bool removed;            /* the model's tensor of that name is not there any more */
+};
+
+struct table {
+    struct slot **buckets;
+    size_t bucket_count; /* a power of two */
+    size_t count;
+    uint64_t key[2];
+};
+
+struct stage_handle {
+    struct stage *stage;
+    struct entry *entry;
+    enum stage_place place;
+    bool readable, writable, append;
+    pid_t pid;
+    struct stage_handle *next; /* among the stage's writers */
+};
+
+enum commit_state {
+    COMMIT_IDLE,
+    COMMIT_RUNNING,
+    COMMIT_FAILED,
+    COMMIT_CANCELLED,
+    COMMIT_DONE,
+};
+
+/* A problem with strings of its own. */
+struct problem {
+    enum wfs_code code;
+    bool is_warning;
+    char *tensor; /* NULL: none */
+    size_t tensor_length;
+    int64_t offset;
+    char *expected, *found, *message;
+};
+
+struct problem_list {
+    struct problem *items;
+    size_t count;
+    size_t errors; /* those that are no warnings */
+    bool failed;   /* out of memory */
+};
+
+/* What the last commit, check or discard did. */
+struct outcome {
+    const char *verb; /* NULL: nothing ran yet */
+    bool ok;
+    struct problem_list problems;
+    uint64_t generation;
+    uint64_t size;
+    struct clone_cost cost;
+    uint64_t written; /* bytes of the header and whatever else is neither cloned nor copied */
+    double seconds;
+};
+
+struct stage {
+    /* fixed after stage_open() */
+    int dirfd;
+    char *name;
+    char *path;
+    char *mountpoint;
+    struct stage_options options; /* its strings are not used after opening */
+    char *link, *link_name;
+    struct wfs_error read_only_why; /* code 0: may be edited */
+
+    pthread_rwlock_t gate;
+    atomic_bool frozen;
+    atomic_bool cancelled;
+    atomic_bool past_cancelling;
+
+    pthread_mutex_t lock;
+    struct generation *generation;
+    uint64_t generation_number;
+    struct table table;
+    struct entry *document; /* staging/metadata.json */
+    bool document_hidden;   /* unlinked or renamed away until it is created again */
+    char *document_error;   /* why the document as written cannot be applied; NULL: nothing wrong */
+    bool metadata_staged;
+    struct metadata_map metadata; /* when metadata_staged; owned, one block a pair */
+    struct layout layout;
+    struct spool *spool; /* NULL: nothing on disk yet */
+    struct stage_handle *writers;
+    uint64_t next_id;
+    _Atomic uint64_t changes;
+    struct timespec clock; /* of the last change */
+    bool create;           /* the target does not exist yet */
+    char *last_note;       /* the last refusal's sentence */
+    char *resumed;         /* what was found at opening, one line; NULL: nothing */
+
+    /* the preview, kept until the next change */
+    struct image *preview;
+    uint64_t preview_change;
+    bool preview_valid;
+
+    /* the commit: changed under lock, read under lock */
+    enum commit_state commit_state;
+    enum commit_phase commit_phase;
+    uint64_t commit_done, commit_total;
+    char *commit_error;
+    struct outcome last;
+};
+
+/* --- state.c ------------------------------------------------------------------------------------------------- */
+
+int declaration_copy(struct declaration *to, const struct declaration *from); /* replaces `to` */
+void declaration_clear(struct declaration *declaration);
+bool declaration_complete(const struct declaration *declaration);
+bool declaration_same(const struct declaration *a, const struct declaration *b); /* dtype and shape */
+int declaration_of_tensor(struct declaration *to, const struct wfs_tensor *tensor, enum declared_by by);
+struct wfs_tensor declaration_tensor(const struct declaration *declaration, const char *name, size_t length);
+/* The bytes that a complete declaration asks for; false when there is no such number. */
+bool declaration_bytes(const struct declaration *declaration, uint64_t *ret_bytes);
+void declaration_print(struct bytes *out, const struct declaration *declaration); /* "BF16 [2,3]" */
+
+int state_copy(struct entry_state *to, const struct entry_state *from);
+void state_clear(struct entry_state *state);
+void content_clear(struct content *content);
+
+#define auto_state __attribute__((cleanup(state_clear))) struct entry_state
+#define auto_declaration __attribute__((cleanup(declaration_clear))) struct declaration
+
+/* --- slot.c -------------------------------------------------------------------------------------------------- */
+
+int table_init(struct table *table);
+void table_free(struct table *table); /* its entries must be gone */
+struct slot *slot_find(const struct table *table, struct key key);
+struct slot *slot_get(struct table *table, struct key key); /* NULL: no memory */
+void slot_drop_if_empty(struct table *table, struct slot *slot);
+struct slot *slot_next(const struct table *table, size_t *bucket, struct slot *slot); /* NULL, &0 to begin */
+struct key slot_key(const struct slot *slot);
+
+/* --- entry.c: all with stage->lock held, but for entry_new() ------------------------------------------------ */
+
+struct entry *entry_new(struct stage *stage, uint64_t id); /* one reference; no name */
+void entry_unref_locked(struct entry *entry);
+void entry_link(struct entry *entry, struct slot *slot);
+void entry_unlink(struct entry *entry); /* takes the name away */
+void entry_set_staged(struct entry *entry, bool staged);
+void entry_retire(struct entry *entry); /* drops name and staging; bytes stay while a handle is open */
+/* The file name's key; `buffer` (PATH_MAX) keeps a decoded name. -ENOENT, -EINVAL. */
+int key_of_file(struct stage *stage, enum stage_place place, const char *file_name, char *buffer, struct key *ret_key);
+/* The entry of a key, made when it is a tensor of the model that nobody held: borrowed. NULL: there is none (or no
+ * memory). */
+struct entry *entry_of_key(struct stage *stage, struct key key);
+bool base_find(const struct stage *stage, struct key key, size_t *ret_index);
+/* Whether an entry in this state, under this key, is just the model's tensor. */
+bool state_is_clean(const struct stage *stage, struct key key, const struct entry_state *state);
+/* The last declaration of a name: staged or the model's. */
+int last_declaration(const struct stage *stage, struct key key, struct declaration *ret_declaration);
+/* Whether the entry has a file in that directory. */
+bool entry_shows(const struct entry *entry, enum stage_place place);
+/* The image of a view; NULL: no memory. */
+struct image *entry_image(const struct entry *entry, enum stage_place place);
+uint64_t entry_size(const struct entry *entry, enum stage_place place);
+/* Whether a view shows bytes behind an .npy header that is made from the declaration. */
+bool view_has_header(const struct entry *entry, enum stage_place place);
+uint64_t view_header_size(const struct entry *entry);
+void stage_touch(struct stage *stage, struct entry *entry); /* a change happened: clock, count; entry may be NULL */
+struct image *content_image(const struct content *content);
+
+/* --- edit.c: one atomic change of names and states ------------------------------------------------------------- */
+
+struct edit {
+    struct stage *stage;
+    struct bytes payload;
+};
+
+void edit_begin(struct edit *edit, struct stage *stage);
+void edit_live(struct edit *edit, struct key key, const struct entry_state *state);
+void edit_removed(struct edit *edit, struct key key, const struct declaration *last);
+void edit_forget(struct edit *edit, struct key key); /* as if nothing had ever been staged there */
+void edit_metadata(struct edit *edit, bool staged, const struct metadata_map *map);
+int edit_commit(struct edit *edit); /* journals it all, or nothing */
+void edit_end(struct edit *edit);
+#define auto_edit __attribute__((cleanup(edit_end))) struct edit
+
+/* Journals and applies a new state for an entry that keeps its name (or has none): `next` is taken over on success. */
+int entry_update(struct entry *entry, struct entry_state *next);
+
+/* --- gate ---------------------------------------------------------------------------------------------------- */
+
+/* Begins a change: 0, -EBUSY during a commit, -EROFS. After 0, change_end() is owed. */
+int change_begin(struct stage *stage);
+void change_end(struct stage *stage);
+
+static inline void cleanup_change(struct stage **stage)
+{
+    if (*stage)
+        change_end(*stage);
+}
+
+/* `auto_change struct stage *gate = stage;` after change_begin() */
+#define auto_change __attribute__((cleanup(cleanup_change), unused))
+
+/* --- content.c ----------------------------------------------------------------------------------------------- */
+
+/* With the entry's content_lock held: makes the entry's bytes a spool file of its own that may be written, with `keep` of
+ * its present bytes in it. */
+int content_make_writable(struct entry *entry, uint64_t keep);
+/* Copies part of an image into a spool file. */
+int spool_fill(struct file *spool, uint64_t offset, const struct image *image, uint64_t from, uint64_t length);
+
+/* --- ingest.c ------------------------------------------------------------------------------------------------ */
+
+/* Looks at a draft's header again; stage->lock held. */
+void draft_peek(struct entry *entry);
+/* Understands a draft that nobody writes any more and that bears a tensor's name; no lock held. */
+int draft_settle(struct entry *entry);
+/* Why a draft is not a tensor yet: NPY_INVALID or NPY_INCOMPLETE with a sentence; stage->lock held. */
+void draft_explain(const struct entry *entry, struct wfs_error *ret_why);
+
+/* --- document.c ---------------------------------------------------------------------------------------------- */
+
+/* Applies the document as written, when nobody writes it any more; no lock held. */
+int document_settle(struct stage *stage);
+struct image *document_image(struct stage *stage); /* as a reader sees it; stage->lock held */
+int metadata_copy(struct metadata_map *to, const struct metadata_map *from);
+void metadata_clear(struct metadata_map *map);
+bool metadata_same(const struct metadata_map *a, const struct metadata_map *b); /* in any order */
+/* The map as it would be committed; pairs are malloc'd, strings borrowed; stage->lock held. */
+int pending_metadata(const struct stage *stage, struct metadata_map *ret_map);
+
+/* --- problem.c ----------------------------------------------------------------------------------------------- */
+
+void problem_add(struct problem_list *list, enum wfs_code code, bool is_warning, struct key tensor,
+                 const char *expected, const char *found, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
+void problem_add_error(struct problem_list *list, const struct wfs_error *err);
+void problem_list_clear(struct problem_list *list);
+#define NO_TENSOR ((struct key){SPACE_TENSOR, NULL, 0})
+
+/* --- recover.c ----------------------------------------------------------------------------------------------- */
+
+/* Opens what is on disk and takes it up, or refuses; called once, by stage_open(). */
+int recover(struct stage *stage, const struct stage_options *options, struct wfs_error *err);
+
+/* What the journal's first record says of the model that the edits lie upon. */
+struct base_identity {
+    struct file_identity file;
+    uint32_t header_hash;
+    bool none; /* a model that did not exist */
+};
+
+struct base_identity base_identity_of(struct generation *generation);
+/* Whether `name` in `dirfd` is that model now: 1, 0, or a negative errno (-ENOENT: no such file). */
+int base_identity_check(int dirfd, const char *name, const struct base_identity *identity);
+
+/* The staging directory with journal and lock, made now when there is none. stage->lock held. */
+int stage_ensure_spool(struct stage *stage);
+
+/* Drops everything staged, in memory and on disk; stage->lock held. The edits must be journalled as gone or superseded. */
+void stage_clear(struct stage *stage);
+
+#endif
