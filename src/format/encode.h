@@ -42,7 +42,7 @@ int layout_parse(const char *text, struct layout *ret_layout);
 struct layout_item {
     struct wfs_tensor tensor; /* name, dtype, shape; begin and end are filled in by layout_place() */
     size_t slot;              /* its place in the source (a survivor, a renamed one), LAYOUT_NEW: new */
-    const char *crc;          /* 8 hex digits to be written as "crc32", NULL: none */
+    const char *crc;          /* written verbatim as the value of "crc32": a JSON integer, spaces may follow; NULL: none */
 };
 
 #define LAYOUT_NEW SIZE_MAX
