@@ -24,7 +24,8 @@ struct npy_header {
     bool is_void;           /* `V1` or `V2`: an existing declaration of the same width wins */
     bool is_u2;             /* `<u2`: U16, unless the name is declared BF16 */
     unsigned item_size;     /* bytes of one element in the file */
-    bool big_endian;        /* elements must be swapped */
+    bool big_endian;        /* every `swap_size` bytes must be reversed */
+    unsigned swap_size;     /* the element's, or half of it for a complex one */
     bool fortran_order;     /* elements must be transposed */
     size_t rank;
     unsigned char *shape;   /* packed, malloc'd */
