@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A growing run of bytes. Failure sticks: append as often as you like, ask bytes_failed() once. The memory always ends in a
- * NUL that `length` does not count.
+ * A growing run of bytes. Failure sticks: append as often as you like, ask bytes_failed() once. The memory
+ * always ends in a NUL that `length` does not count.
  */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
@@ -18,7 +18,7 @@ struct bytes {
 };
 
 #define BYTES_EMPTY ((struct bytes){NULL, 0, 0, false})
-#define auto_bytes __attribute__((cleanup(bytes_clear))) struct bytes
+#define auto_bytes  __attribute__((cleanup(bytes_clear))) struct bytes
 
 void bytes_clear(struct bytes *bytes);
 void bytes_append(struct bytes *bytes, const void *data, size_t length);
@@ -31,7 +31,8 @@ void bytes_printf(struct bytes *bytes, const char *format, ...) __attribute__((f
 /* A JSON string with its quotes, escaped as the official library does: `"` `\` and control bytes only. */
 void bytes_json(struct bytes *bytes, const char *utf8, size_t length);
 
-/* The same for bytes that need not be UTF-8, such as a path: others are written \udcXX (PEP 383). NULL gives null. */
+/* The same for bytes that need not be UTF-8, such as a path: others are written \udcXX (PEP 383). NULL gives
+ * null. */
 void bytes_json_path(struct bytes *bytes, const char *path);
 
 /* Hands the memory over (never NULL, even when empty); NULL when appending failed. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ownership of locals: what is declared with an auto_ macro is released at the end of its scope, take_ptr() and take_fd()
- * hand it over. errno survives a release.
+ * Ownership of locals: what is declared with an auto_ macro is released at the end of its scope, take_ptr()
+ * and take_fd() hand it over. errno survives a release.
  */
 #ifndef BASE_CLEANUP_H
 #define BASE_CLEANUP_H
@@ -44,27 +44,27 @@ static inline int take_fd(int *fd)
     return taken;
 }
 
-#define auto_free __attribute__((cleanup(cleanup_free)))
+#define auto_free  __attribute__((cleanup(cleanup_free)))
 #define auto_close __attribute__((cleanup(cleanup_close)))
 
 /* Holds `mutex` until the end of the scope. */
-#define auto_lock(mutex)                                                                                               \
+#define auto_lock(mutex) \
     __attribute__((cleanup(cleanup_unlock), unused)) pthread_mutex_t *const scoped_lock_ = lock_mutex(mutex)
 
-#define take_ptr(pointer)                                                                                              \
-    __extension__({                                                                                                    \
-        __typeof__(pointer) *taken_from_ = &(pointer);                                                                 \
-        __typeof__(pointer) taken_ = *taken_from_;                                                                     \
-        *taken_from_ = NULL;                                                                                           \
-        taken_;                                                                                                        \
+#define take_ptr(pointer)                              \
+    __extension__({                                    \
+        __typeof__(pointer) *taken_from_ = &(pointer); \
+        __typeof__(pointer) taken_ = *taken_from_;     \
+        *taken_from_ = NULL;                           \
+        taken_;                                        \
     })
 
 /* Defines cleanup_NAME for `auto_NAME`, releasing with `release` when not NULL. */
-#define DEFINE_CLEANUP(type, name, release)                                                                            \
-    static inline void cleanup_##name(type **pointer)                                                                  \
-    {                                                                                                                  \
-        if (*pointer)                                                                                                  \
-            release(*pointer);                                                                                         \
+#define DEFINE_CLEANUP(type, name, release)           \
+    static inline void cleanup_##name(type **pointer) \
+    {                                                 \
+        if (*pointer)                                 \
+            release(*pointer);                        \
     }
 
 #endif

@@ -35,8 +35,7 @@ static int advance(struct range *range, uint64_t done, uint64_t *cost)
     return range->progress ? range->progress(range->context, done) : 0;
 }
 
-/* --- copying
- * --------------------------------------------------------------------------------------------------- */
+/* --- copying ---------------------------------------------------------------------------------- */
 
 /* Errors of the disk: everything else only says that this way of copying is not for these two files. */
 static bool is_fatal(int errnum)
@@ -99,8 +98,7 @@ static int copy_bytes(struct range *range, uint64_t length, struct clone_cost *c
     return r;
 }
 
-/* --- cloning
- * --------------------------------------------------------------------------------------------------- */
+/* --- cloning ---------------------------------------------------------------------------------- */
 
 static int clone_piece(const struct range *range, uint64_t length)
 {

@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- the table of rules.def
- * ------------------------------------------------------------------------------------ */
+/* --- the table of rules.def ------------------------------------------------------------------- */
 
 static const struct rule {
     const char *name;
@@ -53,8 +52,7 @@ enum wfs_code wfs_code_by_name(const char *name)
     return WFS_CODE_NONE;
 }
 
-/* --- text that is safe on any terminal
- * ------------------------------------------------------------------------- */
+/* --- text that is safe on any terminal -------------------------------------------------------- */
 
 #define ESCAPE_MAX 10u /* bytes of the longest escape, \U000e0001 */
 
@@ -149,8 +147,7 @@ struct printable printable_string(const char *string)
     return printable(string, strlen(string));
 }
 
-/* --- the finished sentence
- * ------------------------------------------------------------------------------------- */
+/* --- the finished sentence -------------------------------------------------------------------- */
 
 #define TEXT_MAX (sizeof((struct wfs_error *)NULL)->text - 1)
 #define RAW_SIZE 4096u

@@ -2,10 +2,10 @@
  *
  * An open file that many hold: counted, read by offset, its descriptor opened on demand.
  *
- * A source file keeps its descriptor and knows its identity, so that a change underneath is noticed. A spool file lives in
- * a pool: the pool keeps at most `limit` descriptors, and closes the one longest unused; before it closes a descriptor
- * that was written through, it fsyncs it, because an error is reported only there (reliability: one descriptor from the first
- * write to the fsync).
+ * A source file keeps its descriptor and knows its identity, so that a change underneath is noticed. A spool
+ * file lives in a pool: the pool keeps at most `limit` descriptors, and closes the one longest unused; before
+ * it closes a descriptor that was written through, it fsyncs it, because an error is reported only there
+ * (reliability: one descriptor from the first write to the fsync).
  *
  * Locking: everything here may be called from any thread.
  */
@@ -16,12 +16,14 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <time.h>
+
 #include <weightfs/error.h>
 
 struct file;
 struct file_pool;
 
-/* What tells one state of a file from another. The device and ctime are left out on purpose: a reboot or a chmod changes them. */
+/* What tells one state of a file from another. The device and ctime are left out on purpose: a reboot or a
+ * chmod changes them. */
 struct file_identity {
     uint64_t size;
     struct timespec mtime;
@@ -31,8 +33,8 @@ struct file_identity {
 struct file_identity file_identity_of(const struct stat *st);
 bool file_identity_equal(const struct file_identity *a, const struct file_identity *b); /* size and mtime */
 
-/* Opens a regular file for reading, relative to `dirfd` (AT_FDCWD allowed), never following a last symlink when
- * `flags` has O_NOFOLLOW. Refuses anything but a regular file with -EINVAL. */
+/* Opens a regular file for reading, relative to `dirfd` (AT_FDCWD allowed), never following a last symlink
+ * when `flags` has O_NOFOLLOW. Refuses anything but a regular file with -EINVAL. */
 int file_open(int dirfd, const char *name, int flags, struct file **ret_file, struct wfs_error *err);
 
 /* Takes over a descriptor as a source file, recording its identity now. */
@@ -54,13 +56,16 @@ int file_check(struct file *file);
 int file_pool_new(int dirfd, unsigned limit, struct file_pool **ret_pool);
 void file_pool_free(struct file_pool *pool); /* every file of it must be gone */
 
-/* A file of the pool, called `name` (copied): created empty with mode 0600 when `create`, else expected to exist. */
-int file_pool_open(struct file_pool *pool, const char *name, bool create, struct file **ret_file, struct wfs_error *err);
+/* A file of the pool, called `name` (copied): created empty with mode 0600 when `create`, else expected to
+ * exist. */
+int file_pool_open(struct file_pool *pool, const char *name, bool create, struct file **ret_file,
+                   struct wfs_error *err);
 
 /* Says that bytes were written through the descriptor: from now on closing fsyncs. */
 void file_mark_dirty(struct file *file);
 
-/* fsyncs what was written. A failure latches: the file answers -EIO ever after (fsync tells an error once). */
+/* fsyncs what was written. A failure latches: the file answers -EIO ever after (fsync tells an error once).
+ */
 int file_sync(struct file *file);
 
 /* The latched error (0: none), also set by file_latch() when a write failed. */

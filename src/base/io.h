@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads and writes that do all of it or fail: EINTR and short counts are dealt with here. They return 0 or a negative
- * errno; reading beyond the end is -ENODATA.
+ * Reads and writes that do all of it or fail: EINTR and short counts are dealt with here. They return 0 or a
+ * negative errno; reading beyond the end is -ENODATA.
  */
 #ifndef BASE_IO_H
 #define BASE_IO_H
@@ -15,7 +15,8 @@ int io_write_at(int fd, const void *data, size_t length, uint64_t offset);
 /* At the descriptor's own position, for pipes, terminals and append-only files. */
 int io_write(int fd, const void *data, size_t length);
 
-/* Reads up to `length` bytes at `offset`; fewer only at the end of the file. Returns the count or a negative errno. */
+/* Reads up to `length` bytes at `offset`; fewer only at the end of the file. Returns the count or a negative
+ * errno. */
 ssize_t io_read_some(int fd, void *buffer, size_t length, uint64_t offset);
 
 #endif

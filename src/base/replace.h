@@ -2,20 +2,20 @@
  *
  * Replacing a file atomically. Calling sequence:
  *
- *     replace_begin()    a nameless file (O_TMPFILE; a hidden 0600 name where there is none) beside the target
- *     write to replace_fd()
- *     replace_sync()     owner, mode, user xattrs and ACL of the old file; fsync. One error condemns the file
- *     replace_commit()   link, rename, fsync the directory
- *     replace_free()     at any time; before replace_commit() succeeded it is the rollback
+ *     replace_begin()    a nameless file (O_TMPFILE; a hidden 0600 name where there is none) beside the
+ * target write to replace_fd() replace_sync()     owner, mode, user xattrs and ACL of the old file; fsync.
+ * One error condemns the file replace_commit()   link, rename, fsync the directory replace_free()     at any
+ * time; before replace_commit() succeeded it is the rollback
  *
- * Readers of the target see the old file or the new one, whole. Names are resolved against a directory descriptor only, so a
- * mount over the directory does not matter.
+ * Readers of the target see the old file or the new one, whole. Names are resolved against a directory
+ * descriptor only, so a mount over the directory does not matter.
  */
 #ifndef BASE_REPLACE_H
 #define BASE_REPLACE_H
 
 #include <stdbool.h>
 #include <sys/stat.h>
+
 #include <weightfs/error.h>
 
 struct replace;
@@ -27,16 +27,16 @@ struct replace_options {
     const char *backup_suffix; /* NULL: none; the old file is linked as NAME + suffix first */
 };
 
-int replace_begin(int dirfd, const char *name, const struct replace_options *options, struct replace **ret_replace,
-                  struct wfs_error *err);
+int replace_begin(int dirfd, const char *name, const struct replace_options *options,
+                  struct replace **ret_replace, struct wfs_error *err);
 
 int replace_fd(const struct replace *replace);
 
 /* -EPERM when the owner cannot be kept. */
 int replace_sync(struct replace *replace, struct wfs_error *err);
 
-/* 0; or an error with nothing changed; or 1: replaced, but the directory's fsync failed, so that a power loss may bring the
- * old file back (err is filled). */
+/* 0; or an error with nothing changed; or 1: replaced, but the directory's fsync failed, so that a power loss
+ * may bring the old file back (err is filled). */
 int replace_commit(struct replace *replace, struct wfs_error *err);
 
 void replace_free(struct replace *replace); /* NULL allowed */
