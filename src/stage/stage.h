@@ -35,6 +35,7 @@ struct stage_options {
     int link_dirfd;
     const char *link_name;
     bool follow, replace_link;
+    bool output; /* the target is another file than the generation's: at the first commit it must not exist */
 };
 
 /* Opens the pending model for target `name` in `dirfd` (borrowed, must outlive the stage) on top of `generation`

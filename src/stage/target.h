@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which file a commit will replace: names resolved once, into a directory descriptor and a name, before
+ * anything is mounted over them (docs/staging.md 8, Links).
+ */
+#ifndef STAGE_TARGET_H
+#define STAGE_TARGET_H
+
+#include "stage/stage.h"
+
+struct target_request {
+    const char *source; /* as given */
+    const char *output; /* NULL: a commit replaces the source */
+    bool create;        /* the source does not exist yet */
+};
+
+struct target {
+    char *source; /* the file read: absolute, links resolved; the path it will have when it does not exist yet
+                   */
+    int dirfd;    /* of what a commit replaces or makes */
+    char *name;
+    char *path; /* absolute */
+    char *link; /* the symlink that was named; NULL: none was */
+    int link_dirfd;
+    char *link_name;
+    bool is_output; /* another file than the source */
+};
+
+#define TARGET_NONE ((struct target){.dirfd = -1, .link_dirfd = -1})
+
+/* Errors: -ENOENT and the like with a sentence; -EEXIST when the file to create exists. Clear after 0. */
+int target_resolve(const struct target_request *request, struct target *ret_target, struct wfs_error *err);
+void target_clear(struct target *target);
+
+/* Sets those members of `options` that tell the target; they borrow from it. */
+void target_describe(const struct target *target, struct stage_options *options);
+
+#define auto_target __attribute__((cleanup(target_clear))) struct target
+
+#endif
