@@ -90,9 +90,7 @@ static int link_nameless(const struct replace *replace, const char *name)
     return errno == ENOENT ? -first : -errno;
 }
 
-/* --- begin
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- begin ------------------------------------------------------------------------------------ */
 
 /* A new file gets its mode from the kernel, which knows the umask and the directory's default ACL; one that
  * takes the place of another is nobody's business until it has that one's mode. */
@@ -204,9 +202,7 @@ void replace_free(struct replace *replace)
     free(replace);
 }
 
-/* --- sync
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- sync ------------------------------------------------------------------------------------- */
 
 static int sync_fd(int fd)
 {
@@ -233,9 +229,7 @@ int replace_sync(struct replace *replace, struct wfs_error *err)
     return 0;
 }
 
-/* --- commit
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- commit ----------------------------------------------------------------------------------- */
 
 static int refuse_existing(const struct replace *replace, struct wfs_error *err)
 {
