@@ -13,18 +13,20 @@
 
 struct journal;
 
+#define JOURNAL_NAME "journal"
+
 #define JOURNAL_RECORD_MAX (256u << 20) /* bytes of one payload */
 
 /* Receives the payloads in order. Non-zero stops and is handed back. */
 typedef int journal_replay(void *context, const unsigned char *payload, size_t length, struct wfs_error *err);
 
-/* Opens `name` in `dirfd`, replays it and cuts a torn tail (*ret_cut: bytes cut). -ENOENT: there is none. -EIO with
+/* Opens the journal in `dirfd`, replays it and cuts a torn tail (*ret_cut: bytes cut). -ENOENT: there is none. -EIO with
  * JOURNAL_DAMAGED: corruption. */
-int journal_open(int dirfd, const char *name, journal_replay *replay, void *context, struct journal **ret_journal,
+int journal_open(int dirfd, journal_replay *replay, void *context, struct journal **ret_journal,
                  uint64_t *ret_cut, struct wfs_error *err);
 
-/* A new, empty one (an old one of that name is replaced). */
-int journal_create(int dirfd, const char *name, struct journal **ret_journal, struct wfs_error *err);
+/* A new, empty one in `dirfd`; an old one is replaced. */
+int journal_create(int dirfd, struct journal **ret_journal, struct wfs_error *err);
 
 /* Appends one record; survives the process at once, a power loss after journal_sync(). On failure nothing was appended. */
 int journal_append(struct journal *journal, const void *payload, size_t length);

@@ -61,7 +61,7 @@ struct declaration {
 #define DECLARATION_NONE ((struct declaration){.dtype = WFS_DTYPE_COUNT})
 
 enum content_kind {
-    CONTENT_NONE,   /* no bytes: a retired entry, or a document that is rendered */
+    CONTENT_EMPTY,  /* no bytes, and no file yet */
     CONTENT_SOURCE, /* the first `size` bytes of a tensor of a generation */
     CONTENT_SPOOL,  /* `size` bytes of a spool file, behind its lead-in */
 };
@@ -195,6 +195,9 @@ struct stage {
     struct table table;
     struct entry *document; /* staging/metadata.json */
     bool document_hidden;   /* unlinked or renamed away until it is created again */
+    uint64_t document_size; /* of its rendering at document_change */
+    uint64_t document_change;
+    bool document_size_known;
     char *document_error;   /* why the document as written cannot be applied; NULL: nothing wrong */
     bool metadata_staged;
     struct metadata_map metadata; /* when metadata_staged; owned, one block a pair */
@@ -260,7 +263,7 @@ void entry_set_staged(struct entry *entry, bool staged);
 void entry_retire(struct entry *entry); /* drops name and staging; bytes stay while a handle is open */
 /* The file name's key; `buffer` (PATH_MAX) keeps a decoded name. -ENOENT, -EINVAL. */
 int key_of_file(struct stage *stage, enum stage_place place, const char *file_name, char *buffer, struct key *ret_key);
-/* The entry of a key, made when it is a tensor of the model that nobody held: borrowed. NULL: there is none (or no
+/* The entry of a key, made when it is a tensor of the model that nobody held; counted. NULL: there is none (or no
  * memory). */
 struct entry *entry_of_key(struct stage *stage, struct key key);
 bool base_find(const struct stage *stage, struct key key, size_t *ret_index);
@@ -277,7 +280,11 @@ uint64_t entry_size(const struct entry *entry, enum stage_place place);
 bool view_has_header(const struct entry *entry, enum stage_place place);
 uint64_t view_header_size(const struct entry *entry);
 void stage_touch(struct stage *stage, struct entry *entry); /* a change happened: clock, count; entry may be NULL */
-struct image *content_image(const struct content *content);
+struct image *content_image(const struct entry *entry, uint64_t from, uint64_t length);
+/* What a file name stands for is gone: its spool file, if any, is deleted when the last reader lets go of it. */
+void spool_file_doomed(struct stage *stage, const struct entry_state *state);
+/* Deletes the staging directory when nothing in it is needed any more. */
+void stage_drop_spool_if_unused(struct stage *stage);
 
 /* --- edit.c: one atomic change of names and states ------------------------------------------------------------- */
 
@@ -295,13 +302,16 @@ int edit_commit(struct edit *edit); /* journals it all, or nothing */
 void edit_end(struct edit *edit);
 #define auto_edit __attribute__((cleanup(edit_end))) struct edit
 
-/* Journals and applies a new state for an entry that keeps its name (or has none): `next` is taken over on success. */
+/* Journals and applies a new state for an entry that keeps its name (or has none): `next` is taken over on success. With
+ * stage->lock held, and the entry's content_lock when bytes change. */
 int entry_update(struct entry *entry, struct entry_state *next);
 
 /* --- gate ---------------------------------------------------------------------------------------------------- */
 
 /* Begins a change: 0, -EBUSY during a commit, -EROFS. After 0, change_end() is owed. */
 int change_begin(struct stage *stage);
+/* The last close of a file that was written must be able to finish while a commit waits for it. */
+void change_begin_late(struct stage *stage);
 void change_end(struct stage *stage);
 
 static inline void cleanup_change(struct stage **stage)
@@ -320,6 +330,11 @@ static inline void cleanup_change(struct stage **stage)
 int content_make_writable(struct entry *entry, uint64_t keep);
 /* Copies part of an image into a spool file. */
 int spool_fill(struct file *spool, uint64_t offset, const struct image *image, uint64_t from, uint64_t length);
+
+/* --- write.c, handle.c ---------------------------------------------------------------------------------------- */
+
+int entry_truncate(struct entry *entry, enum stage_place place, uint64_t size); /* past the gate, no lock held */
+void handle_detach(struct stage_handle *handle); /* undoes what opening did; does not free */
 
 /* --- ingest.c ------------------------------------------------------------------------------------------------ */
 

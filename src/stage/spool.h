@@ -13,15 +13,14 @@
 
 struct spool;
 
-/* Where the staging directory of a target is: `path` NULL means .NAME.staging in dirfd. */
+/* Where a staging directory is: a name in a directory that was opened before the mount covered it. */
 struct spool_place {
-    int dirfd;          /* the target's directory; borrowed */
-    const char *target; /* the target's name */
-    const char *path;   /* of a directory elsewhere; NULL */
+    int dirfd; /* borrowed */
+    const char *name;
 };
 
-/* The directory's name (".NAME.staging", shortened when NAME is long) or path; malloc'd, NULL: no memory. */
-char *spool_directory(const struct spool_place *place);
+/* ".NAME.staging" for a target's name, shortened when that is too long for a file name; malloc'd. NULL: no memory. */
+char *spool_directory_name(const char *target);
 
 /* Opens an existing staging directory and takes its lock, waiting up to 5 s for a holder whose mount is gone. -ENOENT: there
  * is none; -EBUSY with the holder's pid and mount point. `mountpoint` (may be NULL) is written down for others. */
@@ -46,13 +45,20 @@ int spool_sync_names(struct spool *spool);
 /* Deletes data files whose number `is_used` denies; and makes new numbers begin behind all others. */
 void spool_sweep(struct spool *spool, bool (*is_used)(void *context, uint32_t number), void *context);
 
-/* Deletes journal, .gitignore, lock and the directory when no data file is left in it. Lets go of the lock with spool_close(). */
-void spool_remove(struct spool *spool);
+/* Deletes journal, .gitignore, lock and the directory, unless data files are left in it: false then, and nothing was done. Lets go of
+ * the lock only with spool_close(). */
+bool spool_remove(struct spool *spool);
 
 void spool_close(struct spool *spool); /* NULL allowed; its files must be gone */
 
-/* Who holds the staging directory of a target: 0 and a sentence's worth of text ("pid 12, mounted at /mnt"), -ENOENT nobody. */
-int spool_holder(const struct spool_place *place, pid_t *ret_pid, char *ret_mountpoint, size_t size);
+/* Who holds the lock of a staging directory. */
+struct spool_holder {
+    pid_t pid; /* 0: unknown */
+    char mountpoint[4096]; /* "": none */
+};
+
+/* 0, or -ENOENT: nobody does (or there is no such directory). */
+int spool_holder(const struct spool_place *place, struct spool_holder *ret_holder);
 
 /* The kernel's boot id; "" when it cannot be read. */
 struct boot_id {

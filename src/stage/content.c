@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where an entry's bytes are, when they must become writable.
+ */
+#include "base/checked.h"
+#include "base/io.h"
+#include "stage/pending.h"
+
+#define BLOCK_SIZE 4096u /* what clones are congruent to */
+
+static int fill_from_part(int fd, uint64_t offset, const struct image_part *part, uint64_t skip, uint64_t count)
+{
+    if (!part->file)
+        return io_write_at(fd, part->memory + skip, (size_t)count, offset);
+
+    struct image *range = image_new();
+    int r = range ? image_add_file(range, part->file, part->offset + skip, count) : -ENOMEM;
+    if (r == 0)
+        r = image_write(range, fd, offset, NULL, NULL, NULL);
+    image_unref(range);
+    return r;
+}
+
+int spool_fill(struct file *spool, uint64_t offset, const struct image *image, uint64_t from, uint64_t length)
+{
+    int r = 0;
+    uint64_t part_begin = 0;
+    int fd = file_acquire(spool);
+    if (fd < 0)
+        return fd;
+
+    file_mark_dirty(spool);
+    for (size_t i = 0; r == 0 && length > 0 && i < image_part_count(image); i++) {
+        const struct image_part *part = image_part(image, i);
+        uint64_t part_end = part_begin + part->length;
+        if (from < part_end) {
+            uint64_t count = min_u64(part_end - from, length);
+            r = fill_from_part(fd, offset, part, from - part_begin, count);
+            from += count;
+            offset += count;
+            length -= count;
+        }
+        part_begin = part_end;
+    }
+    file_release(spool);
+    return r;
+}
+
+static int new_spool_file(struct stage *stage, struct content *content)
+{
+    {
+        auto_lock(&stage->lock);
+        int r = stage_ensure_spool(stage);
+        if (r < 0)
+            return r;
+    }
+    return spool_new_file(stage->spool, &content->spool, &content->spool_number, NULL);
+}
+
+/* The lead-in keeps the copy's offset congruent to the source's, so that the file system can share blocks both now and when a commit
+ * writes them back. */
+static uint64_t lead_in_for(const struct image *image, uint64_t keep)
+{
+    if (keep < BLOCK_SIZE || image_part_count(image) != 1 || !image_part(image, 0)->file)
+        return 0;
+    return image_part(image, 0)->offset % BLOCK_SIZE;
+}
+
+static int snapshot(struct entry *entry, struct entry_state *next, struct image **ret_image)
+{
+    auto_lock(&entry->stage->lock);
+    *ret_image = entry->state.content.kind == CONTENT_EMPTY && entry != entry->stage->document
+                     ? image_new()
+                     : entry_image(entry, entry->state.draft ? PLACE_NPY : PLACE_TENSORS);
+    if (!*ret_image)
+        return -ENOMEM;
+    return state_copy(next, &entry->state);
+}
+
+/* Bytes that were fsynced are about to be touched: after a power loss they must not pass for whole. */
+static int unsync(struct entry *entry)
+{
+    struct stage *stage = entry->stage;
+    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    {
+        auto_lock(&stage->lock);
+        if (!entry->state.synced)
+            return 0;
+        int r = state_copy(&next, &entry->state);
+        if (r < 0)
+            return r;
+        next.synced = false;
+        r = entry_update(entry, &next);
+        if (r < 0)
+            return r;
+    }
+    return journal_sync(spool_journal(stage->spool));
+}
+
+int content_make_writable(struct entry *entry, uint64_t keep)
+{
+    struct stage *stage = entry->stage;
+    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    struct image *image = NULL;
+
+    if (entry->state.content.kind == CONTENT_SPOOL) {
+        int error = file_error(entry->state.content.spool);
+        return error ? -error : unsync(entry);
+    }
+    int r = snapshot(entry, &next, &image);
+    if (r < 0)
+        return r;
+
+    struct content content = {.kind = CONTENT_SPOOL, .size = keep};
+    r = new_spool_file(stage, &content);
+    if (r == 0) {
+        content.lead_in = lead_in_for(image, keep);
+        r = spool_fill(content.spool, content.lead_in, image, 0, keep);
+    }
+    image_unref(image);
+    if (r == 0) {
+        next.patched = keep > 0 && next.content.kind == CONTENT_SOURCE;
+        content_clear(&next.content);
+        next.content = content;
+        next.synced = false;
+        auto_lock(&stage->lock);
+        r = entry_update(entry, &next);
+        if (r < 0)
+            file_unlink_on_last(next.content.spool);
+        return r;
+    }
+    if (content.spool) {
+        file_unlink_on_last(content.spool);
+        file_unref(content.spool);
+    }
+    return r;
+}

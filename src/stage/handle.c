@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Open files of staging/: who has them open, and what the last close sets off.
+ */
+#include "stage/pending.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* With stage->lock held. */
+static void handle_attach(struct stage_handle *handle)
+{
+    struct stage *stage = handle->stage;
+    struct entry *entry = handle->entry;
+
+    entry->refs++;
+    entry->handles++;
+    if (entry->state.content.kind == CONTENT_SOURCE && !entry->state.content.generation)
+        entry->state.content.generation = generation_ref(stage->generation);
+    if (handle->writable) {
+        entry->writers++;
+        handle->next = stage->writers;
+        stage->writers = handle;
+    }
+}
+
+int stage_open_entry(struct stage *stage, struct entry *entry, enum stage_place place, int flags,
+                     struct stage_handle **ret_handle)
+{
+    int mode = flags & O_ACCMODE;
+    bool writable = mode != O_RDONLY;
+    auto_change struct stage *gate = NULL;
+
+    if (writable || (flags & O_TRUNC)) {
+        int r = change_begin(stage);
+        if (r < 0)
+            return r;
+        gate = stage;
+    }
+    auto_free struct stage_handle *handle = calloc(1, sizeof(*handle));
+    if (!handle)
+        return -ENOMEM;
+    *handle = (struct stage_handle){
+        .stage = stage,
+        .entry = entry,
+        .place = place,
+        .readable = mode != O_WRONLY,
+        .writable = writable,
+        .append = flags & O_APPEND,
+    };
+    {
+        auto_lock(&stage->lock);
+        if (entry->retired)
+            return -ESTALE;
+        handle_attach(handle);
+    }
+    if (flags & O_TRUNC) {
+        int r = entry_truncate(entry, place, 0);
+        if (r < 0) {
+            struct stage_handle *failed = take_ptr(handle);
+            failed->place = place;
+            handle_detach(failed);
+            free(failed);
+            return r;
+        }
+    }
+    *ret_handle = take_ptr(handle);
+    return 0;
+}
+
+void stage_handle_set_pid(struct stage_handle *handle, pid_t pid)
+{
+    auto_lock(&handle->stage->lock);
+    handle->pid = pid;
+}
+
+int stage_flush(struct stage_handle *handle)
+{
+    auto_lock(&handle->stage->lock);
+    const struct content *content = &handle->entry->state.content;
+    int error = content->kind == CONTENT_SPOOL && content->spool ? file_error(content->spool) : 0;
+
+    return handle->writable ? -error : 0;
+}
+
+static void forget_writer(struct stage_handle *handle)
+{
+    struct stage_handle **link = &handle->stage->writers;
+
+    while (*link && *link != handle)
+        link = &(*link)->next;
+    if (*link)
+        *link = handle->next;
+}
+
+void handle_detach(struct stage_handle *handle)
+{
+    struct stage *stage = handle->stage;
+    struct entry *entry = handle->entry;
+    auto_lock(&stage->lock);
+
+    if (handle->writable) {
+        entry->writers--;
+        forget_writer(handle);
+    }
+    if (--entry->handles == 0) {
+        struct content *content = &entry->state.content;
+        if (entry->retired) {
+            content_clear(content);
+            stage_drop_spool_if_unused(stage);
+        } else if (content->kind == CONTENT_SOURCE && !entry->staged) {
+            generation_unref(content->generation);
+            content->generation = NULL;
+        }
+    }
+    entry_unref_locked(entry);
+}
+
+/* What waits for the last writer: a document to apply, an .npy to understand. */
+static void settle(struct stage *stage, struct entry *entry)
+{
+    bool is_document;
+    bool is_draft;
+    {
+        auto_lock(&stage->lock);
+        if (entry->writers > 1 || entry->retired)
+            return;
+        is_document = entry == stage->document && entry->staged;
+        is_draft = entry->state.draft && entry->slot && entry->slot->space == SPACE_TENSOR;
+    }
+    if (is_document)
+        (void)document_settle(stage);
+    else if (is_draft)
+        (void)draft_settle(entry);
+}
+
+void stage_release(struct stage_handle *handle)
+{
+    /* settling comes before detaching: a commit that waits for the writers to go must meet the settled state */
+    if (handle->writable) {
+        change_begin_late(handle->stage);
+        settle(handle->stage, handle->entry);
+        handle_detach(handle);
+        change_end(handle->stage);
+    } else {
+        handle_detach(handle);
+    }
+    free(handle);
+}
+
+int stage_image(struct stage_handle *handle, struct image **ret_image)
+{
+    auto_lock(&handle->stage->lock);
+    struct image *image = entry_image(handle->entry, handle->place);
+
+    if (!image)
+        return -ENOMEM;
+    *ret_image = image;
+    return 0;
+}
+
+int stage_sync_entry(struct stage *stage, struct entry *entry)
+{
+    auto_lock(&entry->content_lock);
+    struct file *spool = NULL;
+    {
+        auto_lock(&stage->lock);
+        if (entry->state.content.kind == CONTENT_SPOOL)
+            spool = file_ref(entry->state.content.spool);
+    }
+    int r = spool ? file_sync(spool) : 0;
+    file_unref(spool);
+    if (r < 0)
+        return r;
+    if (spool) {
+        auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+        auto_lock(&stage->lock);
+        if (!entry->state.synced) {
+            r = state_copy(&next, &entry->state);
+            next.synced = true;
+            next.unsynced_lost = false;
+            r = r < 0 ? r : entry_update(entry, &next);
+        }
+    }
+    return r < 0 ? r : stage_sync_names(stage);
+}
+
+int stage_sync_names(struct stage *stage)
+{
+    struct spool *spool;
+    {
+        auto_lock(&stage->lock);
+        spool = stage->spool;
+    }
+    if (!spool)
+        return 0;
+    int r = journal_sync(spool_journal(spool));
+    return r < 0 ? r : spool_sync_names(spool);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * On disk: the magic, then records of
+ *     u32 mark "rec\n"   u32 payload length   u64 durable mark   u32 CRC-32 of length, durable mark and payload   payload
+ * all little-endian. The record mark lets a scan behind damage find the records that follow it.
+ */
+#include "stage/journal.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+static const char journal_magic[8] = "wfsjrn1\n";
+static const unsigned char record_mark[4] = "rec\n";
+
+#define RECORD_HEAD 20u
+
+struct journal {
+    int fd;
+    pthread_mutex_t lock;
+    uint64_t end;     /* bytes */
+    uint64_t durable; /* of them, known to be on disk */
+    int error;        /* latched */
+};
+
+static void put_u32(unsigned char *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (unsigned char)(value >> (8 * i));
+}
+
+static uint32_t get_u32(const unsigned char *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static uint64_t get_u64(const unsigned char *at)
+{
+    return get_u32(at) | (uint64_t)get_u32(at + 4) << 32;
+}
+
+static uint32_t record_crc(const unsigned char *head, const void *payload, size_t length)
+{
+    uLong crc = crc32_z(0, head + 4, 12);
+    return (uint32_t)crc32_z(crc, payload, length);
+}
+
+/* Whether a whole, undamaged record begins at `at`. */
+static bool record_at(const unsigned char *bytes, size_t size, size_t at, size_t *ret_length)
+{
+    if (size - at < RECORD_HEAD || memcmp(bytes + at, record_mark, sizeof(record_mark)) != 0)
+        return false;
+    size_t length = get_u32(bytes + at + 4);
+    if (length > JOURNAL_RECORD_MAX || length > size - at - RECORD_HEAD)
+        return false;
+    if (record_crc(bytes + at, bytes + at + RECORD_HEAD, length) != get_u32(bytes + at + 16))
+        return false;
+    *ret_length = length;
+    return true;
+}
+
+/* The highest durable mark in any undamaged record behind `at`. */
+static uint64_t highest_mark_behind(const unsigned char *bytes, size_t size, size_t at)
+{
+    uint64_t highest = 0;
+
+    while (at < size) {
+        const unsigned char *found = memchr(bytes + at, record_mark[0], size - at);
+        if (!found)
+            break;
+        size_t length;
+        at = (size_t)(found - bytes);
+        if (record_at(bytes, size, at, &length)) {
+            uint64_t mark = get_u64(bytes + at + 8);
+            highest = mark > highest ? mark : highest;
+            at += RECORD_HEAD + length;
+        } else {
+            at++;
+        }
+    }
+    return highest;
+}
+
+int journal_scan(const unsigned char *bytes, size_t size, journal_replay *replay, void *context, size_t *ret_good,
+                 struct wfs_error *err)
+{
+    size_t at = sizeof(journal_magic);
+    uint64_t durable = 0;
+    size_t length;
+
+    if (size < sizeof(journal_magic)) {
+        *ret_good = 0;
+        return 0;
+    }
+    if (memcmp(bytes, journal_magic, sizeof(journal_magic)) != 0)
+        return error_rule(err, WFS_CODE_JOURNAL_DAMAGED, "the journal does not begin like one");
+    while (at < size && record_at(bytes, size, at, &length)) {
+        uint64_t mark = get_u64(bytes + at + 8);
+        durable = mark > durable ? mark : durable;
+        int r = replay(context, bytes + at + RECORD_HEAD, length, err);
+        if (r != 0)
+            return r;
+        at += RECORD_HEAD + length;
+    }
+    if (at < size) {
+        uint64_t mark = highest_mark_behind(bytes, size, at);
+        durable = mark > durable ? mark : durable;
+    }
+    if (at < durable)
+        return error_rule(err, WFS_CODE_JOURNAL_DAMAGED,
+                          "the journal is damaged at byte %zu, although it was durable up to byte %llu", at,
+                          (unsigned long long)durable);
+    *ret_good = at;
+    return 0;
+}
+
+static int journal_new(int fd, uint64_t end, struct journal **ret_journal)
+{
+    struct journal *journal = calloc(1, sizeof(*journal));
+    if (!journal)
+        return -ENOMEM;
+    journal->fd = fd;
+    journal->end = end;
+    pthread_mutex_init(&journal->lock, NULL);
+    *ret_journal = journal;
+    return 0;
+}
+
+void journal_close(struct journal *journal)
+{
+    if (!journal)
+        return;
+    close(journal->fd);
+    pthread_mutex_destroy(&journal->lock);
+    free(journal);
+}
+
+int journal_create(int dirfd, struct journal **ret_journal, struct wfs_error *err)
+{
+    auto_close int fd = openat(dirfd, JOURNAL_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot create the journal of staged edits");
+    int r = io_write_at(fd, journal_magic, sizeof(journal_magic), 0);
+    if (r < 0)
+        return error_errno(err, -r, "cannot write the journal of staged edits");
+    r = journal_new(fd, sizeof(journal_magic), ret_journal);
+    if (r < 0)
+        return error_no_memory(err);
+    take_fd(&fd);
+    return 0;
+}
+
+int journal_open(int dirfd, journal_replay *replay, void *context, struct journal **ret_journal,
+                 uint64_t *ret_cut, struct wfs_error *err)
+{
+    struct stat st;
+    auto_close int fd = openat(dirfd, JOURNAL_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT)
+        return -ENOENT;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_errno(err, errno, "cannot open the journal of staged edits");
+
+    size_t size = (size_t)st.st_size;
+    auto_free unsigned char *bytes = malloc(size + 1);
+    if (!bytes)
+        return error_no_memory(err);
+    int r = io_read_at(fd, bytes, size, 0);
+    if (r < 0)
+        return error_errno(err, -r, "cannot read the journal of staged edits");
+
+    size_t good;
+    r = journal_scan(bytes, size, replay, context, &good, err);
+    if (r != 0)
+        return r;
+    if (good == 0) /* it was made, but not even its magic reached the disk */
+        r = io_write_at(fd, journal_magic, sizeof(journal_magic), 0);
+    uint64_t end = good ? good : sizeof(journal_magic);
+    if (r == 0 && ftruncate(fd, (off_t)end) < 0)
+        r = -errno;
+    if (r < 0)
+        return error_errno(err, -r, "cannot cut the torn tail of the journal of staged edits");
+    *ret_cut = size - good;
+    r = journal_new(fd, end, ret_journal);
+    if (r < 0)
+        return error_no_memory(err);
+    take_fd(&fd);
+    return 0;
+}
+
+int journal_append(struct journal *journal, const void *payload, size_t length)
+{
+    auto_lock(&journal->lock);
+    if (journal->error)
+        return -journal->error;
+    if (length > JOURNAL_RECORD_MAX)
+        return -EFBIG;
+
+    auto_free unsigned char *record = malloc(RECORD_HEAD + length);
+    if (!record)
+        return -ENOMEM;
+    memcpy(record, record_mark, sizeof(record_mark));
+    put_u32(record + 4, (uint32_t)length);
+    put_u32(record + 8, (uint32_t)journal->durable);
+    put_u32(record + 12, (uint32_t)(journal->durable >> 32));
+    memcpy(record + RECORD_HEAD, payload, length);
+    put_u32(record + 16, record_crc(record, payload, length));
+
+    int r = io_write_at(journal->fd, record, RECORD_HEAD + length, journal->end);
+    if (r < 0) {
+        /* half a record must not stay: the next one would lie behind damage */
+        if (ftruncate(journal->fd, (off_t)journal->end) < 0)
+            journal->error = -r;
+        return r;
+    }
+    journal->end += RECORD_HEAD + length;
+    return 0;
+}
+
+int journal_sync(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    uint64_t end = journal->end;
+    int error = journal->error;
+    bool done = journal->durable == end;
+    pthread_mutex_unlock(&journal->lock);
+    if (error || done)
+        return -error;
+
+    int r = fsync(journal->fd) < 0 ? -errno : 0;
+    auto_lock(&journal->lock);
+    if (r < 0)
+        journal->error = -r;
+    else if (journal->durable < end)
+        journal->durable = end;
+    return r;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage/lock.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define LOCK_WAIT_MS 5000
+#define LOCK_STEP_MS 20
+
+static int lock_operation(int fd, int operation, struct flock *lock)
+{
+    *lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, operation, lock) < 0 ? -errno : 0;
+}
+
+/* mountinfo writes blanks, newlines and backslashes as \ooo. */
+static void unescape_octal(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from; to++) {
+        if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] && from[3]) {
+            *to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
+            from += 4;
+        } else {
+            *to = *from++;
+        }
+    }
+    *to = '\0';
+}
+
+/* "36 35 98:0 /root /mount/point options - type source super": field 5 and the type behind " - ". */
+static bool line_is_mount(char *line, const char *mountpoint)
+{
+    const char *type = strstr(line, " - fuse.weightfs ");
+    if (!type)
+        return false;
+    char *field = line;
+    for (int i = 0; i < 4 && field; i++) {
+        field = strchr(field, ' ');
+        field = field ? field + 1 : NULL;
+    }
+    if (!field)
+        return false;
+    field[strcspn(field, " ")] = '\0';
+    unescape_octal(field);
+    return strcmp(field, mountpoint) == 0;
+}
+
+bool lock_is_mounted(const char *mountpoint)
+{
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    auto_free char *line = NULL;
+    size_t capacity = 0;
+    bool found = false;
+
+    if (!mounts)
+        return true; /* not knowing, do not call it gone */
+    while (!found && getline(&line, &capacity, mounts) > 0)
+        found = line_is_mount(line, mountpoint);
+    (void)fclose(mounts);
+    return found;
+}
+
+/* The lock file says "PID MOUNTPOINT\n". */
+static void read_holder(int fd, struct spool_holder *ret_holder)
+{
+    char text[sizeof(ret_holder->mountpoint) + 32];
+    *ret_holder = (struct spool_holder){0};
+    ssize_t count = io_read_some(fd, text, sizeof(text) - 1, 0);
+    if (count <= 0)
+        return;
+    text[count] = '\0';
+
+    char *rest;
+    long pid = strtol(text, &rest, 10);
+    ret_holder->pid = pid > 0 ? (pid_t)pid : 0;
+    if (*rest == ' ')
+        rest++;
+    size_t length = strlen(rest);
+    if (length > 0 && rest[length - 1] == '\n')
+        rest[length - 1] = '\0';
+    (void)snprintf(ret_holder->mountpoint, sizeof(ret_holder->mountpoint), "%s", rest);
+}
+
+static int write_holder(int fd, const char *mountpoint)
+{
+    auto_free char *text = NULL;
+    if (asprintf(&text, "%ld %s\n", (long)getpid(), mountpoint ? mountpoint : "") < 0) {
+        text = NULL;
+        return -ENOMEM;
+    }
+    if (ftruncate(fd, 0) < 0)
+        return -errno;
+    return io_write_at(fd, text, strlen(text), 0);
+}
+
+/* A holder that serves a mount is there to stay; one whose mount is gone, or that never had one, is about to end. */
+static bool worth_waiting(int fd, struct spool_holder *ret_holder)
+{
+    read_holder(fd, ret_holder);
+    return ret_holder->mountpoint[0] == '\0' || !lock_is_mounted(ret_holder->mountpoint);
+}
+
+static bool still_named(int dirfd, int fd)
+{
+    struct stat by_name;
+    struct stat by_fd;
+
+    return fstatat(dirfd, LOCK_NAME, &by_name, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &by_fd) == 0 &&
+           by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev;
+}
+
+int lock_take(int dirfd, const char *mountpoint, int *ret_fd, struct spool_holder *ret_holder)
+{
+    const struct timespec step = {0, LOCK_STEP_MS * 1000000L};
+    struct flock lock;
+    auto_close int fd = openat(dirfd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+
+    int r = lock_operation(fd, F_OFD_SETLK, &lock);
+    for (int waited = 0; (r == -EAGAIN || r == -EACCES) && waited < LOCK_WAIT_MS; waited += LOCK_STEP_MS) {
+        if (!worth_waiting(fd, ret_holder))
+            return -EBUSY;
+        nanosleep(&step, NULL);
+        r = lock_operation(fd, F_OFD_SETLK, &lock);
+    }
+    if (r == -EAGAIN || r == -EACCES)
+        return -EBUSY;
+    if (r < 0)
+        return r;
+    if (!still_named(dirfd, fd))
+        return -ESTALE;
+    r = write_holder(fd, mountpoint);
+    if (r < 0)
+        return r;
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+int spool_holder(const struct spool_place *place, struct spool_holder *ret_holder)
+{
+    struct flock lock;
+    auto_close int dirfd = openat(place->dirfd, place->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dirfd < 0)
+        return -ENOENT;
+    auto_close int fd = openat(dirfd, LOCK_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || lock_operation(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+        return -ENOENT;
+    read_holder(fd, ret_holder);
+    return 0;
+}

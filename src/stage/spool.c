@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage/spool.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "format/name.h"
+#include "stage/lock.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define OPEN_FILES_MAX 256 /* semantics.md 1: 10,000 staged tensors work under `ulimit -n 512` */
+#define DATA_NAME "%08" PRIu32 ".bytes"
+#define DATA_NAME_SIZE 24
+
+struct spool {
+    int parent; /* borrowed */
+    int dirfd;
+    int lock_fd;
+    char *name;
+    struct journal *journal;
+    struct file_pool *pool;
+    pthread_mutex_t lock;
+    uint32_t next_number; /* lock */
+    bool names_synced;    /* lock */
+};
+
+char *spool_directory_name(const char *target)
+{
+    static const uint64_t fixed_key[2] = {0, 0};
+    char *name = NULL;
+    size_t length = strlen(target);
+    int r;
+
+    if (length + strlen("..staging") <= 255)
+        r = asprintf(&name, ".%s.staging", target);
+    else
+        r = asprintf(&name, ".%.200s~%016" PRIx64 ".staging", target, hash_bytes(fixed_key, target, length));
+    return r < 0 ? NULL : name;
+}
+
+void spool_close(struct spool *spool)
+{
+    if (!spool)
+        return;
+    journal_close(spool->journal);
+    file_pool_free(spool->pool);
+    if (spool->lock_fd >= 0)
+        close(spool->lock_fd);
+    if (spool->dirfd >= 0)
+        close(spool->dirfd);
+    pthread_mutex_destroy(&spool->lock);
+    free(spool->name);
+    free(spool);
+}
+
+DEFINE_CLEANUP(struct spool, spool, spool_close)
+
+static struct spool *spool_new(const struct spool_place *place)
+{
+    struct spool *spool = calloc(1, sizeof(*spool));
+    if (!spool)
+        return NULL;
+    *spool = (struct spool){
+        .parent = place->dirfd,
+        .dirfd = -1,
+        .lock_fd = -1,
+        .name = strdup(place->name),
+        .next_number = 1,
+    };
+    pthread_mutex_init(&spool->lock, NULL);
+    if (!spool->name) {
+        spool_close(spool);
+        return NULL;
+    }
+    return spool;
+}
+
+static int refuse_busy(const struct spool_holder *holder, struct wfs_error *err)
+{
+    if (holder->mountpoint[0])
+        return error_rule(err, WFS_CODE_BUSY, "somebody edits this model already: pid %ld, mounted at %s",
+                          (long)holder->pid, printable_string(holder->mountpoint).text);
+    return error_rule(err, WFS_CODE_BUSY, "somebody edits this model already: pid %ld", (long)holder->pid);
+}
+
+static int spool_lock(struct spool *spool, const char *mountpoint, struct wfs_error *err)
+{
+    struct spool_holder holder = {0};
+    int r = lock_take(spool->dirfd, mountpoint, &spool->lock_fd, &holder);
+
+    if (r == -EBUSY)
+        return refuse_busy(&holder, err);
+    if (r < 0)
+        return error_errno(err, -r, "cannot lock the staging directory %s", printable_string(spool->name).text);
+    r = file_pool_new(spool->dirfd, OPEN_FILES_MAX, &spool->pool);
+    if (r < 0)
+        return error_no_memory(err);
+    return 0;
+}
+
+int spool_open(const struct spool_place *place, const char *mountpoint, struct spool **ret_spool,
+               struct wfs_error *err)
+{
+    __attribute__((cleanup(cleanup_spool))) struct spool *spool = spool_new(place);
+    if (!spool)
+        return error_no_memory(err);
+    spool->dirfd = openat(place->dirfd, place->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (spool->dirfd < 0 && errno == ENOENT)
+        return -ENOENT;
+    if (spool->dirfd < 0)
+        return error_errno(err, errno, "cannot open the staging directory %s", printable_string(place->name).text);
+    int r = spool_lock(spool, mountpoint, err);
+    if (r < 0)
+        return r;
+    *ret_spool = take_ptr(spool);
+    return 0;
+}
+
+/* So that a model's repository never takes staged bytes for files of its own. */
+static int write_gitignore(int dirfd)
+{
+    auto_close int fd = openat(dirfd, ".gitignore", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    return io_write_at(fd, "*\n", 2, 0);
+}
+
+int spool_create(const struct spool_place *place, const char *mountpoint, struct spool **ret_spool,
+                 struct wfs_error *err)
+{
+    if (mkdirat(place->dirfd, place->name, 0700) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "cannot make the staging directory %s", printable_string(place->name).text);
+    __attribute__((cleanup(cleanup_spool))) struct spool *spool = NULL;
+    int r = spool_open(place, mountpoint, &spool, err);
+    if (r == -ENOENT || r == -ESTALE)
+        return error_rule(err, WFS_CODE_BUSY, "the staging directory was removed by somebody else just now");
+    if (r < 0)
+        return r;
+    r = write_gitignore(spool->dirfd);
+    if (r < 0)
+        return error_errno(err, -r, "cannot write into the staging directory %s",
+                           printable_string(place->name).text);
+    *ret_spool = take_ptr(spool);
+    return 0;
+}
+
+int spool_dirfd(const struct spool *spool)
+{
+    return spool->dirfd;
+}
+
+struct journal *spool_journal(struct spool *spool)
+{
+    return spool->journal;
+}
+
+void spool_set_journal(struct spool *spool, struct journal *journal)
+{
+    journal_close(spool->journal);
+    spool->journal = journal;
+}
+
+int spool_new_file(struct spool *spool, struct file **ret_file, uint32_t *ret_number, struct wfs_error *err)
+{
+    char name[DATA_NAME_SIZE];
+    uint32_t number;
+    {
+        auto_lock(&spool->lock);
+        number = spool->next_number++;
+        spool->names_synced = false;
+    }
+    (void)snprintf(name, sizeof(name), DATA_NAME, number);
+    int r = file_pool_open(spool->pool, name, true, ret_file, err);
+    if (r == 0)
+        *ret_number = number;
+    return r;
+}
+
+int spool_open_file(struct spool *spool, uint32_t number, struct file **ret_file, struct wfs_error *err)
+{
+    char name[DATA_NAME_SIZE];
+    (void)snprintf(name, sizeof(name), DATA_NAME, number);
+    return file_pool_open(spool->pool, name, false, ret_file, err);
+}
+
+int spool_sync_names(struct spool *spool)
+{
+    {
+        auto_lock(&spool->lock);
+        if (spool->names_synced)
+            return 0;
+        spool->names_synced = true;
+    }
+    if (fsync(spool->dirfd) == 0 && fsync(spool->parent) == 0)
+        return 0;
+    int r = -errno;
+    auto_lock(&spool->lock);
+    spool->names_synced = false;
+    return r;
+}
+
+/* The number of a data file, or 0. */
+static uint32_t data_number(const char *name)
+{
+    char canonical[DATA_NAME_SIZE];
+    uint32_t number;
+
+    if (sscanf(name, "%" SCNu32, &number) != 1 || number == 0) // NOLINT(cert-err34-c): compared in full below
+        return 0;
+    (void)snprintf(canonical, sizeof(canonical), DATA_NAME, number);
+    return strcmp(name, canonical) == 0 ? number : 0;
+}
+
+static DIR *open_listing(int dirfd)
+{
+    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (!listing && fd >= 0)
+        close(fd);
+    return listing;
+}
+
+void spool_sweep(struct spool *spool, bool (*is_used)(void *context, uint32_t number), void *context)
+{
+    const struct dirent *item;
+    DIR *listing = open_listing(spool->dirfd);
+    if (!listing)
+        return;
+    auto_lock(&spool->lock);
+    while ((item = readdir(listing)) != NULL) { // NOLINT(concurrency-mt-unsafe): a stream of our own
+        uint32_t number = data_number(item->d_name);
+        if (number == 0)
+            continue;
+        if (number >= spool->next_number)
+            spool->next_number = number + 1;
+        if (!is_used(context, number))
+            (void)unlinkat(spool->dirfd, item->d_name, 0);
+    }
+    (void)closedir(listing);
+}
+
+static bool has_data_files(const struct spool *spool)
+{
+    const struct dirent *item;
+    bool found = false;
+    DIR *listing = open_listing(spool->dirfd);
+    if (!listing)
+        return true;
+    while (!found && (item = readdir(listing)) != NULL) // NOLINT(concurrency-mt-unsafe): a stream of our own
+        found = data_number(item->d_name) != 0;
+    (void)closedir(listing);
+    return found;
+}
+
+bool spool_remove(struct spool *spool)
+{
+    if (has_data_files(spool))
+        return false;
+    (void)unlinkat(spool->dirfd, JOURNAL_NAME, 0);
+    (void)unlinkat(spool->dirfd, ".gitignore", 0);
+    (void)unlinkat(spool->dirfd, LOCK_NAME, 0);
+    (void)unlinkat(spool->parent, spool->name, AT_REMOVEDIR);
+    return true;
+}
+
+struct boot_id boot_id_now(void)
+{
+    struct boot_id id = {""};
+    auto_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t count = fd < 0 ? 0 : io_read_some(fd, id.text, sizeof(id.text) - 1, 0);
+
+    id.text[count > 0 ? count : 0] = '\0';
+    id.text[strcspn(id.text, "\n")] = '\0';
+    return id;
+}

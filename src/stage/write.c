@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Changing bytes through a view: write, truncate, fallocate. The first change of an entry's bytes gives it a spool file.
+ */
+#include "base/checked.h"
+#include "base/io.h"
+#include "stage/pending.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* Where offset 0 of a view is in the content; -EINVAL: the view cannot be written through now. */
+struct window {
+    uint64_t header; /* bytes of a made .npy header before the content */
+    uint64_t shift;  /* bytes of the content before the view's first (a draft seen through tensors/) */
+    uint64_t size;   /* of the content */
+};
+
+static int view_window(struct entry *entry, enum stage_place place, struct window *ret_window)
+{
+    auto_lock(&entry->stage->lock);
+    const struct entry_state *state = &entry->state;
+
+    if (entry->retired)
+        return -ESTALE;
+    *ret_window = (struct window){.size = state->content.size};
+    if (entry == entry->stage->document)
+        ret_window->size = entry_size(entry, place);
+    if (view_has_header(entry, place))
+        ret_window->header = view_header_size(entry);
+    if (state->draft && place == PLACE_TENSORS) {
+        if (entry->draft_data == 0)
+            return -EINVAL;
+        ret_window->shift = entry->draft_data;
+    }
+    return 0;
+}
+
+/* Bytes inside a made header may be rewritten with what they are, nothing else. */
+static int check_header_bytes(struct entry *entry, enum stage_place place, const void *data, size_t length,
+                              uint64_t offset)
+{
+    char present[4096];
+    struct image *image;
+    {
+        auto_lock(&entry->stage->lock);
+        image = entry_image(entry, place);
+    }
+    if (!image)
+        return -ENOMEM;
+    int r = 0;
+    for (size_t done = 0; r == 0 && done < length;) {
+        size_t step = length - done < sizeof(present) ? length - done : sizeof(present);
+        ssize_t count = image_read(image, present, step, offset + done);
+        if (count < (ssize_t)step || memcmp(present, (const char *)data + done, step) != 0)
+            r = -EINVAL;
+        done += step;
+    }
+    image_unref(image);
+    return r;
+}
+
+/* Errors that say that the disk lost something, not that there was no room for it. */
+static bool is_damage(int errnum)
+{
+    return errnum != ENOSPC && errnum != EDQUOT && errnum != EFBIG && errnum != EINTR;
+}
+
+static ssize_t spool_write(struct file *spool, const void *data, size_t length, uint64_t offset)
+{
+    int fd = file_acquire(spool);
+    if (fd < 0)
+        return fd;
+    file_mark_dirty(spool);
+    size_t done = 0;
+    int errnum = 0;
+    while (done < length && !errnum) {
+        ssize_t count = pwrite(fd, (const char *)data + done, length - done, (off_t)(offset + done));
+        if (count < 0 && errno != EINTR)
+            errnum = errno;
+        else if (count > 0)
+            done += (size_t)count;
+    }
+    if (errnum && is_damage(errnum))
+        file_latch(spool, errnum);
+    file_release(spool);
+    return done > 0 ? (ssize_t)done : -errnum;
+}
+
+/* With content_lock held: bytes at an offset of the content. */
+static ssize_t content_write(struct entry *entry, const void *data, size_t length, uint64_t offset, uint64_t size)
+{
+    struct stage *stage = entry->stage;
+    uint64_t end;
+
+    if (add_overflows(offset, length, &end) || end > INT64_MAX)
+        return -EFBIG;
+    int r = content_make_writable(entry, size);
+    if (r < 0)
+        return r;
+    /* only content_lock holders change where the content is */
+    const struct content *content = &entry->state.content;
+    ssize_t written = spool_write(content->spool, data, length, content->lead_in + offset);
+    if (written <= 0)
+        return written;
+
+    auto_lock(&stage->lock);
+    end = offset + (uint64_t)written;
+    if (end > entry->state.content.size)
+        entry->state.content.size = end;
+    if (entry->state.draft)
+        draft_peek(entry);
+    stage_touch(stage, entry);
+    return written;
+}
+
+ssize_t stage_write(struct stage_handle *handle, const void *data, size_t length, uint64_t offset)
+{
+    struct entry *entry = handle->entry;
+    struct window window;
+
+    if (!handle->writable)
+        return -EBADF;
+    int r = change_begin(handle->stage);
+    if (r < 0)
+        return r;
+    auto_change struct stage *gate = handle->stage;
+    auto_lock(&entry->content_lock);
+    r = view_window(entry, handle->place, &window);
+    if (r < 0)
+        return r;
+    if (handle->append)
+        offset = window.header + window.size - window.shift;
+
+    size_t in_header = offset < window.header ? (size_t)min_u64(window.header - offset, length) : 0;
+    if (in_header) {
+        r = check_header_bytes(entry, handle->place, data, in_header, offset);
+        if (r < 0 || in_header == length)
+            return r < 0 ? r : (ssize_t)length;
+    }
+    ssize_t written = content_write(entry, (const char *)data + in_header, length - in_header,
+                                    offset + in_header - window.header + window.shift, window.size);
+    return written < 0 ? written : written + (ssize_t)in_header;
+}
+
+/* --- size ---------------------------------------------------------------------------------------------------- */
+
+static int apply_state(struct entry *entry, struct entry_state *next)
+{
+    struct stage *stage = entry->stage;
+    auto_lock(&stage->lock);
+    int r = entry_update(entry, next);
+
+    if (r < 0)
+        return r;
+    if (entry->state.draft)
+        draft_peek(entry);
+    stage_touch(stage, entry);
+    return 0;
+}
+
+static int copy_state(struct entry *entry, struct entry_state *next)
+{
+    auto_lock(&entry->stage->lock);
+    return state_copy(next, &entry->state);
+}
+
+/* Shrinking the model's bytes needs no file: the content is just a shorter prefix of the tensor. */
+static int shrink_source(struct entry *entry, uint64_t size)
+{
+    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    int r = copy_state(entry, &next);
+
+    if (r < 0)
+        return r;
+    next.content.size = size;
+    if (size == 0)
+        next.patched = false;
+    return apply_state(entry, &next);
+}
+
+static int resize_spool(struct entry *entry, uint64_t size)
+{
+    struct stage *stage = entry->stage;
+    struct file *spool = entry->state.content.spool;
+    int fd = file_acquire(spool);
+
+    if (fd < 0)
+        return fd;
+    file_mark_dirty(spool);
+    int r = ftruncate(fd, (off_t)(entry->state.content.lead_in + size)) < 0 ? -errno : 0;
+    if (r < 0 && is_damage(-r))
+        file_latch(spool, -r);
+    file_release(spool);
+    if (r < 0)
+        return r;
+    auto_lock(&stage->lock);
+    entry->state.content.size = size;
+    if (size == 0)
+        entry->state.patched = false;
+    if (entry->state.draft)
+        draft_peek(entry);
+    stage_touch(stage, entry);
+    return 0;
+}
+
+static int content_resize(struct entry *entry, uint64_t size, uint64_t present)
+{
+    if (size > INT64_MAX / 2)
+        return -EFBIG;
+    if (size == present && !(entry == entry->stage->document && !entry->staged))
+        return 0;
+    if (entry->state.content.kind == CONTENT_SOURCE && size < present)
+        return shrink_source(entry, size);
+    int r = content_make_writable(entry, min_u64(size, present));
+    return r < 0 ? r : resize_spool(entry, size);
+}
+
+/* An .npy that is emptied is about to arrive anew; a draft that is emptied through tensors/ becomes raw. */
+static int become(struct entry *entry, bool draft)
+{
+    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    int r = copy_state(entry, &next);
+
+    if (r < 0)
+        return r;
+    content_clear(&next.content);
+    next.draft = draft;
+    next.from_npy = false;
+    next.patched = false;
+    next.synced = true;
+    {
+        auto_lock(&entry->stage->lock);
+        entry->draft_data = 0;
+    }
+    return apply_state(entry, &next);
+}
+
+int entry_truncate(struct entry *entry, enum stage_place place, uint64_t size)
+{
+    struct window window;
+    auto_lock(&entry->content_lock);
+    bool draft = entry->state.draft;
+    bool in_npy = place == PLACE_NPY;
+
+    if (size == 0 && in_npy != draft && (in_npy || place == PLACE_TENSORS) && entry != entry->stage->document)
+        return become(entry, in_npy);
+    int r = view_window(entry, place, &window);
+    if (r < 0)
+        return r;
+    if (size < window.header)
+        return -EINVAL;
+    return content_resize(entry, size - window.header + window.shift, window.size);
+}
+
+int stage_truncate(struct stage *stage, struct entry *entry, enum stage_place place, uint64_t size)
+{
+    int r = change_begin(stage);
+    if (r < 0)
+        return r;
+    auto_change struct stage *gate = stage;
+    return entry_truncate(entry, place, size);
+}
+
+int stage_fallocate(struct stage_handle *handle, int mode, uint64_t offset, uint64_t length)
+{
+    struct entry *entry = handle->entry;
+    struct window window;
+    uint64_t end;
+
+    if (mode & ~FALLOC_FL_KEEP_SIZE)
+        return -EOPNOTSUPP;
+    if (!handle->writable)
+        return -EBADF;
+    if (add_overflows(offset, length, &end))
+        return -EFBIG;
+    int r = change_begin(handle->stage);
+    if (r < 0)
+        return r;
+    auto_change struct stage *gate = handle->stage;
+    auto_lock(&entry->content_lock);
+    r = view_window(entry, handle->place, &window);
+    if (r < 0)
+        return r;
+    uint64_t present = window.header + window.size - window.shift;
+    if (end <= present || (mode & FALLOC_FL_KEEP_SIZE))
+        return 0;
+    r = content_resize(entry, end - window.header + window.shift, window.size);
+    if (r < 0)
+        return r;
+
+    const struct content *content = &entry->state.content;
+    int fd = file_acquire(content->spool);
+    if (fd < 0)
+        return fd;
+    r = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)content->lead_in, (off_t)content->size) < 0 ? -errno : 0;
+    file_release(content->spool);
+    return r == -EOPNOTSUPP ? 0 : r;
+}
