@@ -48,10 +48,11 @@ static inline int take_fd(int *fd)
 #define auto_close __attribute__((cleanup(cleanup_close)))
 
 /* Holds `mutex` until the end of the scope. */
-#define auto_lock(mutex) auto_lock_on_line_(mutex, __LINE__)
+#define auto_lock(mutex)                auto_lock_on_line_(mutex, __LINE__)
 #define auto_lock_on_line_(mutex, line) auto_lock_named_(mutex, line)
-#define auto_lock_named_(mutex, line) \
-    __attribute__((cleanup(cleanup_unlock), unused)) pthread_mutex_t *const scoped_lock_##line = lock_mutex(mutex)
+#define auto_lock_named_(mutex, line)                                                            \
+    __attribute__((cleanup(cleanup_unlock), unused)) pthread_mutex_t *const scoped_lock_##line = \
+        lock_mutex(mutex)
 
 #define take_ptr(pointer)                              \
     __extension__({                                    \

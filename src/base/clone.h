@@ -14,8 +14,8 @@ struct clone_cost {
     uint64_t copied; /* bytes that were written */
 };
 
-/* What to do between blocks: called after every `done` further bytes; non-zero stops with that value. May be
- * NULL. */
+/* What to do in between: called after every `done` further bytes (at most 16 MiB of a copy, 1 GiB of a
+ * clone); non-zero stops with that value. May be NULL. */
 typedef int clone_progress(void *context, uint64_t done);
 
 /* 0, or a negative errno: -ENODATA when the source ends too early. `cost` is added to (may be NULL). */

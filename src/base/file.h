@@ -61,15 +61,18 @@ void file_pool_free(struct file_pool *pool); /* every file of it must be gone */
 int file_pool_open(struct file_pool *pool, const char *name, bool create, struct file **ret_file,
                    struct wfs_error *err);
 
-/* Says that bytes were written through the descriptor: from now on closing fsyncs. */
+/* Says that bytes were written through the descriptor: it is fsynced before it is closed. To be called
+ * between file_acquire() and file_release(). */
 void file_mark_dirty(struct file *file);
 
-/* fsyncs what was written. A failure latches: the file answers -EIO ever after (fsync tells an error once).
- */
+/* fsyncs what was written, -EIO when that fails. A failure latches: the answer is -EIO ever after (fsync
+ * tells an error once). */
 int file_sync(struct file *file);
 
-/* The latched error (0: none), also set by file_latch() when a write failed. */
+/* The latched error, a negative errno; 0: none. The first one stays. */
 int file_error(const struct file *file);
+
+/* Latches an error (positive errno), after a write that failed. */
 void file_latch(struct file *file, int errnum);
 
 /* The file is unlinked from its directory when the last reference goes. */

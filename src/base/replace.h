@@ -21,9 +21,10 @@
 struct replace;
 
 struct replace_options {
-    const struct stat *keep;   /* NULL: a new file, 0666 & ~umask; else owner and mode of this one are kept */
-    int keep_fd;               /* the old file, for xattrs and ACL; -1: none */
-    bool exclusive;            /* the target must not exist: -EEXIST */
+    const struct stat *keep; /* NULL: a new file, with the mode open(2) would give it; else owner and mode of
+                                this one are kept */
+    int keep_fd;             /* the old file, for xattrs and ACL; -1: none */
+    bool exclusive;          /* the target must not exist: -EEXIST */
     const char *backup_suffix; /* NULL: none; the old file is linked as NAME + suffix first */
 };
 
