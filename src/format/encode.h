@@ -41,6 +41,7 @@ int layout_parse(const char *text, struct layout *ret_layout);
 /* A tensor to place. */
 struct layout_item {
     struct wfs_tensor tensor; /* name, dtype, shape; begin and end are filled in by layout_place() */
+    size_t tag;               /* the caller's own: carried along by sorting */
     size_t slot;              /* its place in the source (a survivor, a renamed one), LAYOUT_NEW: new */
     const char *crc;          /* written verbatim as the value of "crc32": a JSON integer, spaces may follow; NULL: none */
 };
