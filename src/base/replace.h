@@ -2,10 +2,11 @@
  *
  * Replacing a file atomically. Calling sequence:
  *
- *     replace_begin()    a nameless file (O_TMPFILE; a hidden 0600 name where there is none) beside the
- * target write to replace_fd() replace_sync()     owner, mode, user xattrs and ACL of the old file; fsync.
- * One error condemns the file replace_commit()   link, rename, fsync the directory replace_free()     at any
- * time; before replace_commit() succeeded it is the rollback
+ * - replace_begin(): a nameless file (O_TMPFILE; a hidden 0600 name where there is none) beside the target
+ * - write to replace_fd()
+ * - replace_sync(): owner, mode, user xattrs and ACL of the old file; fsync. One error condemns the file
+ * - replace_commit(): link, rename, fsync the directory
+ * - replace_free(): at any time; before replace_commit() succeeded it is the rollback
  *
  * Readers of the target see the old file or the new one, whole. Names are resolved against a directory
  * descriptor only, so a mount over the directory does not matter.
@@ -21,10 +22,9 @@
 struct replace;
 
 struct replace_options {
-    const struct stat *keep; /* NULL: a new file, with the mode open(2) would give it; else owner and mode of
-                                this one are kept */
-    int keep_fd;             /* the old file, for xattrs and ACL; -1: none */
-    bool exclusive;          /* the target must not exist: -EEXIST */
+    const struct stat *keep;   /* whose owner and mode are kept; NULL: a new file, with the mode of open(2) */
+    int keep_fd;               /* the old file, for xattrs and ACL; -1: none */
+    bool exclusive;            /* the target must not exist: -EEXIST */
     const char *backup_suffix; /* NULL: none; the old file is linked as NAME + suffix first */
 };
 
