@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# semantics 6, row by row, for the command line; each refusal is one sentence on stderr that begins with `weightfs: `.
+from wfs import *
+
+requires("fuse")
+save_small()
+os.mkdir("mnt")
+
+
+def refusal(code, *words, **more):
+    result = weightfs(*words, code=code, **more)
+    if code not in (0, 1):
+        contains(one_sentence(result.err), "weightfs: ")
+    return result
+
+
+# 0: done, or nothing to do
+for verb in ("status", "check", "commit", "discard"):
+    refusal(0, verb, "m.safetensors")
+weightfs("version")
+weightfs("help")
+
+# 2: usage, unknown command, unreadable or invalid input
+refusal(2, "comit", "m.safetensors")
+refusal(2, "commit", "--no-such-option", "m.safetensors")
+refusal(2, "commit", "missing.safetensors")
+refusal(2, "status", "missing.safetensors")
+refusal(2, "cat", "m.safetensors", "missing-tensor")
+write("garbage.safetensors", b"\xff" * 100)
+for verb in ("ls", "inspect", "status", "check", "commit"):
+    refusal(2, verb, "garbage.safetensors")
+equal(weightfs("verify", "garbage.safetensors", code=1).code, 1, "a no of verify")
+equal(weightfs("umount", "mnt", code=None).code in (2, 3), True, "umount of what is no mount")
+
+with Mount("m.safetensors") as m:
+    for verb in ("status", "check", "commit", "discard"):
+        refusal(0, verb, "mnt")
+
+    # 3: locked, a live mount
+    write(m.staged("a"), bytes(40))
+    os.mkdir("second")
+    result = refusal(3, "mount", "m.safetensors", "second")
+    contains(result.err, str(m.pid()), "mnt")
+    for verb in ("check", "commit", "discard"):
+        contains(refusal(3, verb, "m.safetensors").err, "mnt")
+    weightfs("mount", "-o", "ro", "m.safetensors", "second")
+    equal(read("second/tensors/a"), read("mnt/tensors/a"), "a second, read-only mount")
+    with raises("EROFS"):
+        write("second/staging/tensors/a", b"x")
+    refusal(3, "commit", "second")
+    weightfs("umount", "second")
+    # 1: problems
+    write(m.staged("bad"), b"1")
+    refusal(1, "check", "mnt")
+    refusal(1, "commit", "mnt")
+    os.unlink(m.staged("bad"))
+    # 3: source changed; --force lifts it
+    os.utime("m.safetensors", ns=(5, 5))
+    refusal(3, "commit", "mnt")
+    m.commit("--force")
+    equal(read(m.tensor("a")), bytes(40), "after --force")
+
+# 3: target exists, links
+refusal(3, "mount", "--create", "m.safetensors", "mnt")
+write("out.safetensors", b"mine")
+with Mount("m.safetensors", "mnt", "-o", "output=out.safetensors") as m:
+    write(m.staged("a"), pattern(40))
+    refusal(3, "commit", "mnt")
+    equal(read("out.safetensors"), b"mine", "the file that existed")
+    m.commit("--force")
+    equal(parse("out.safetensors")[1]["a"][2], pattern(40), "output")
+    equal(parse("m.safetensors")[1]["a"][2], bytes(40), "source")
+    write(m.staged("a"), bytes(40))
+    m.commit()  # the mount went on with its output
+    equal(parse("out.safetensors")[1]["a"][2], bytes(40), "output, second commit")
