@@ -2,7 +2,8 @@
 #include "cli/text.h"
 
 #include "base/cleanup.h"
-#include "format/name.h"
+#include "base/error.h"
+#include "base/utf8.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -34,49 +35,29 @@ struct text_size text_size(uint64_t bytes)
     return size;
 }
 
-/* Bytes of the well-formed UTF-8 character at the start, 0 when there is none. */
-static size_t character_length(const unsigned char *text, size_t length)
+/* Whether nothing needs a second look: printable ASCII without a backslash. */
+static bool is_plain(const char *name, size_t length)
 {
-    size_t size = text[0] < 0x80 ? 1 : text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : text[0] >= 0xc0 ? 2 : 0;
-
-    if (size == 0 || size > length || !utf8_is_valid((const char *)text, size))
-        return 0;
-    return size;
-}
-
-/* What moves a cursor, rings, or turns the direction of what follows. */
-static bool is_harmless(const unsigned char *text, size_t size)
-{
-    if (size == 1)
-        return text[0] >= 0x20 && text[0] != 0x7f && text[0] != '\\';
-    if (size == 2)
-        return !(text[0] == 0xc2 && text[1] < 0xa0); /* C1 controls */
-    if (size == 3 && text[0] == 0xe2 && text[1] == 0x80)
-        return !(text[2] >= 0xa8 && text[2] <= 0xae) && text[2] > 0x8f; /* separators, marks, embeddings */
-    if (size == 3 && text[0] == 0xe2 && text[1] == 0x81)
-        return !(text[2] >= 0xa6 && text[2] <= 0xa9); /* isolates */
-    return !(size == 3 && text[0] == 0xef && text[1] == 0xbb && text[2] == 0xbf);
+    for (size_t i = 0; i < length; i++)
+        if (name[i] < 0x20 || name[i] > 0x7e || name[i] == '\\')
+            return false;
+    return true;
 }
 
 void text_name(struct bytes *out, const char *name, size_t length)
 {
-    const unsigned char *text = (const unsigned char *)name;
-
-    for (size_t at = 0; at < length;) {
-        size_t size = character_length(text + at, length - at);
-        if (size > 0 && is_harmless(text + at, size)) {
-            bytes_append(out, name + at, size);
-            at += size;
-            continue;
-        }
-        if (text[at] == '\\')
-            bytes_string(out, "\\\\");
-        else if (text[at] == '\n')
-            bytes_string(out, "\\n");
+    if (is_plain(name, length)) {
+        bytes_append(out, name, length);
+        return;
+    }
+    for (size_t at = 0, size; at < length; at += size) {
+        uint32_t character = 0;
+        size = utf8_character(name + at, length - at, &character);
+        size = size ? size : 1;
+        if (name[at] == '\'') /* printable() escapes it, for its place between quotes */
+            bytes_char(out, '\'');
         else
-            for (size_t i = 0; i < (size ? size : 1); i++)
-                bytes_printf(out, "\\x%02x", text[at + i]);
-        at += size ? size : 1;
+            bytes_string(out, printable(name + at, size).text);
     }
 }
 

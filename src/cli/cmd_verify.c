@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/error.h"
+#include "cli/cmd.h"
+#include "cli/progress.h"
+#include "cli/text.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include <weightfs/reader.h>
+#include <weightfs/verify.h>
+
+struct verification {
+    struct wfs_verify_options options;
+    bool json;
+    const char *file;
+    struct bytes problems; /* of one file, as JSON objects */
+};
+
+static int print_problem(void *context, const struct wfs_problem *problem)
+{
+    struct verification *verification = context;
+
+    if (verification->json) {
+        if (verification->problems.length > 0)
+            bytes_char(&verification->problems, ',');
+        json_problem(&verification->problems, problem);
+        return 0;
+    }
+    cmd_say("%s: %s%s", printable_string(verification->file).text, problem->is_warning ? "warning: " : "",
+            problem->message);
+    return 0;
+}
+
+static void print_json(struct verification *verification, const struct wfs_verdict *verdict,
+                       const struct wfs_error *err)
+{
+    auto_bytes out = BYTES_EMPTY;
+
+    bytes_char(&out, '{');
+    json_path(&out, "file", verification->file);
+    json_bool(&out, "valid", verdict->is_valid);
+    json_string(&out, "error", verdict->official ? wfs_code_name(verdict->official) : NULL);
+    json_key(&out, "problems");
+    bytes_char(&out, '[');
+    if (err) {
+        struct wfs_problem unreadable = {.code = err->code, .offset = -1, .message = err->text};
+        json_problem(&out, &unreadable);
+    } else {
+        bytes_append(&out, verification->problems.data, verification->problems.length);
+    }
+    bytes_char(&out, ']');
+    json_string(&out, "kind", verdict->kind);
+    json_u64(&out, "tensor_count", verdict->tensor_count);
+    json_u64(&out, "checksums", verdict->crc_count);
+    bytes_string(&out, "}\n");
+    text_flush(&out);
+}
+
+static void print_verdict(const struct verification *verification, const struct wfs_verdict *verdict)
+{
+    struct printable file = printable_string(verification->file);
+
+    if (verdict->kind)
+        cmd_say("%s: this is %s", file.text, verdict->kind);
+    if (!verdict->is_valid)
+        return;
+    printf("%s: ok, %zu tensor%s", file.text, verdict->tensor_count, verdict->tensor_count == 1 ? "" : "s");
+    if (verdict->crc_count > 0)
+        printf(", %zu checksum%s compared", verdict->crc_count, verdict->crc_count == 1 ? "" : "s");
+    putchar('\n');
+}
+
+static int on_progress(void *context, uint64_t done, uint64_t total)
+{
+    struct progress *progress = context;
+
+    progress->total = total;
+    progress_set(progress, done);
+    return cancel_requested();
+}
+
+static int verify_file(struct verification *verification)
+{
+    struct wfs_verdict verdict;
+    struct wfs_error err = {0};
+    struct progress progress;
+
+    progress_begin(&progress, "verifying", 0);
+    verification->options.progress = on_progress;
+    verification->options.context = &progress;
+    int r = wfs_verify_path(verification->file, &verification->options, print_problem, verification, &verdict,
+                            &err);
+    progress_end(&progress);
+    if (verification->json && r != -ECANCELED)
+        print_json(verification, &verdict, r < 0 ? &err : NULL);
+    bytes_clear(&verification->problems);
+    if (r < 0)
+        return r == -ECANCELED ? cmd_fail(&err) : cmd_fail_input(&err);
+    if (!verification->json)
+        print_verdict(verification, &verdict);
+    return verdict.is_valid ? EXIT_DONE : EXIT_NO;
+}
+
+int cmd_verify(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"strict",   no_argument,       NULL, 's'},
+        {"crc",      no_argument,       NULL, 'c'},
+        {"tolerate", required_argument, NULL, 't'},
+        {"json",     no_argument,       NULL, 'j'},
+        {NULL,       0,                 NULL, 0  },
+    };
+    struct verification verification = {.problems = BYTES_EMPTY};
+    int worst = EXIT_DONE;
+
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == 's')
+            verification.options.flags |= WFS_READ_STRICT;
+        else if (option == 'c')
+            verification.options.crc = 1;
+        else if (option == 'j')
+            verification.json = true;
+        else if (option == 't' && strcmp(optarg, "stsw") == 0)
+            verification.options.flags |= WFS_READ_STSW;
+        else if (option == 't')
+            return cmd_usage("verify", "--tolerate knows 'stsw' only");
+        else
+            return EXIT_USAGE;
+    }
+    if (optind == argc)
+        return cmd_usage("verify", "which file?");
+    cancel_on_signal();
+    for (int i = optind; i < argc && worst != EXIT_CANCELLED; i++) {
+        verification.file = argv[i];
+        int code = verify_file(&verification);
+        worst = code > worst ? code : worst;
+    }
+    return cmd_finish(worst);
+}

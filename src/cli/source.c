@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/source.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "cli/cmd.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <json.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define EXTENSION       ".safetensors"
+#define INDEX_EXTENSION ".safetensors.index.json"
+
+static char *join_path(const char *directory, const char *name)
+{
+    char *path = NULL;
+
+    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
+}
+
+/* --- a mounted directory ------------------------------------------------------------------------------ */
+
+/* The member `source` of DIR/.weightfs/status.json, malloc'd; NULL: DIR is no mount. */
+static char *mounted_source(const char *directory)
+{
+    auto_free char *status = join_path(directory, ".weightfs/status.json");
+    json_object *source = NULL;
+    char *path = NULL;
+
+    if (!status || access(status, F_OK) != 0)
+        return NULL;
+    json_object *root = json_object_from_file(status);
+    if (json_object_object_get_ex(root, "source", &source) && json_object_is_type(source, json_type_string))
+        path = strdup(json_object_get_string(source));
+    json_object_put(root);
+    return path;
+}
+
+/* --- a directory that holds a model ------------------------------------------------------------------- */
+
+static bool ends_in(const char *name, const char *ending)
+{
+    size_t length = strlen(name);
+    size_t ending_length = strlen(ending);
+
+    return length > ending_length && strcmp(name + length - ending_length, ending) == 0;
+}
+
+struct found_models {
+    char *name; /* of the first one, malloc'd */
+    size_t count;
+    bool has_index;
+};
+
+static int find_models(const char *directory, struct found_models *found)
+{
+    DIR *stream = opendir(directory);
+
+    if (!stream)
+        return -errno;
+    for (struct dirent *entry = readdir(stream); entry;
+         entry = readdir(stream)) { // NOLINT(concurrency-mt-unsafe)
+        if (entry->d_name[0] == '.')
+            continue;
+        found->has_index = found->has_index || ends_in(entry->d_name, INDEX_EXTENSION);
+        if (ends_in(entry->d_name, EXTENSION) && found->count++ == 0)
+            found->name = strdup(entry->d_name);
+    }
+    closedir(stream);
+    return found->count > 0 && !found->name ? -ENOMEM : 0;
+}
+
+static int model_in_directory(const char *directory, char **ret_path, struct wfs_error *err)
+{
+    struct found_models found = {NULL, 0, false};
+    struct printable shown = printable_string(directory);
+
+    int r = find_models(directory, &found);
+    auto_free char *name = found.name;
+    if (r < 0)
+        return error_errno(err, -r, "%s: cannot be read", shown.text);
+    if (found.has_index)
+        return error_rule(err, WFS_CODE_USAGE, "%s: is a sharded model: name one of its files", shown.text);
+    if (found.count != 1)
+        return error_rule(err, WFS_CODE_USAGE, "%s: is a directory with %s: name a file", shown.text,
+                          found.count ? "several safetensors files" : "no safetensors file");
+    *ret_path = join_path(directory, name);
+    return *ret_path ? 0 : error_no_memory(err);
+}
+
+int source_path(const char *given, char **ret_path, struct wfs_error *err)
+{
+    struct stat st;
+
+    if (stat(given, &st) != 0)
+        return error_errno(err, errno, "%s: cannot be opened", printable_string(given).text);
+    if (!S_ISDIR(st.st_mode)) {
+        *ret_path = strdup(given);
+        return *ret_path ? 0 : error_no_memory(err);
+    }
+    *ret_path = mounted_source(given);
+    int r = *ret_path ? 0 : model_in_directory(given, ret_path, err);
+    if (r == 0)
+        cmd_say("%s stands for %s", printable_string(given).text, printable_string(*ret_path).text);
+    return r;
+}
+
+int source_open(const char *given, struct source *ret_source, struct wfs_error *err)
+{
+    struct source source = SOURCE_NONE;
+    int r = source_path(given, &source.path, err);
+
+    if (r == 0)
+        r = wfs_reader_open(source.path, 0, &source.reader, err);
+    if (r < 0)
+        source_close(&source);
+    else
+        *ret_source = source;
+    return r;
+}
+
+void source_close(struct source *source)
+{
+    wfs_reader_close(source->reader);
+    free(source->path);
+    *source = SOURCE_NONE;
+}
