@@ -92,15 +92,23 @@ static inline int scratch_holds(const struct scratch *scratch, const char *name,
     return same;
 }
 
-static inline int run_tests(const char *name, const TTest *const *tests, size_t count, void (*setup)(void),
-                            void (*teardown)(void))
+struct test_run {
+    const char *name;
+    const TTest *const *tests;
+    size_t count;
+    int rounds; /* each test runs with _i from 0 to rounds - 1 */
+    void (*setup)(void);
+    void (*teardown)(void);
+};
+
+static inline int run_tests(const struct test_run *run)
 {
-    Suite *suite = suite_create(name);
-    TCase *tcase = tcase_create(name);
+    Suite *suite = suite_create(run->name);
+    TCase *tcase = tcase_create(run->name);
     tcase_set_timeout(tcase, 60);
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    for (size_t i = 0; i < count; i++)
-        tcase_add_test(tcase, tests[i]);
+    tcase_add_checked_fixture(tcase, run->setup, run->teardown);
+    for (size_t i = 0; i < run->count; i++)
+        tcase_add_loop_test(tcase, run->tests[i], 0, run->rounds);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
@@ -109,8 +117,9 @@ static inline int run_tests(const char *name, const TTest *const *tests, size_t 
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-#define RUN_TESTS(name, tests) run_tests(name, tests, sizeof(tests) / sizeof *(tests), NULL, NULL)
-#define RUN_TESTS_WITH(name, tests, setup, teardown) \
-    run_tests(name, tests, sizeof(tests) / sizeof *(tests), setup, teardown)
+#define RUN_TESTS_EACH(name, tests, rounds, setup, teardown) \
+    run_tests(&(const struct test_run){name, tests, sizeof(tests) / sizeof *(tests), rounds, setup, teardown})
+#define RUN_TESTS_WITH(name, tests, setup, teardown) RUN_TESTS_EACH(name, tests, 1, setup, teardown)
+#define RUN_TESTS(name, tests)                       RUN_TESTS_WITH(name, tests, NULL, NULL)
 
 #endif
