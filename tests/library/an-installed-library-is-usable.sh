@@ -26,7 +26,7 @@ cat >program.c <<'END'
 
 int main(void)
 {
-    static const char file[] = "\x40\0\0\0\0\0\0\0{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}           12345678";
+    static const char file[] = "\x40\0\0\0\0\0\0\0{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}          12345678";
     struct wfs_header *header = NULL;
     struct wfs_error err;
     if (wfs_header_parse(file, 72, 80, &header, &err) != 0) {
