@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+from wfs import *
+
+requires("fuse")
+wanted = save_small()
+original = read("m.safetensors")
+os.mkdir("edits")
+
+with Mount("m.safetensors", "mnt", "-o", "staging=edits/here") as m:
+    write(m.staged("a"), bytes(40))
+    equal(os.path.exists(".m.safetensors.staging"), False, "the usual place")
+    equal(os.path.isdir("edits/here"), True, "the chosen place")
+    equal(os.path.realpath(m.status()["staging"]["directory"]), os.path.realpath("edits/here"), "in status")
+with Mount("m.safetensors", "mnt", "-o", "staging=edits/here") as m:
+    equal(m.changes(), {"a": "replaced"}, "resumed")
+    m.commit()
+wanted["a"] = ("I64", [5], bytes(40))
+judge("m.safetensors", wanted)
+
+# Elsewhere: the source stays, the mount goes on with what was written.
+os.mkdir("out")
+before = read("m.safetensors")
+with Mount("m.safetensors", "mnt", "-o", "output=out/new.safetensors") as m:
+    os.unlink(m.staged("flags"))
+    equal(os.path.isdir("out/.new.safetensors.staging"), True, "staging beside the output")
+    m.commit()
+    equal("flags" in os.listdir("mnt/tensors"), False, "the mount shows the output")
+    equal(read("m.safetensors"), before, "source")
+    del wanted["flags"]
+    judge("out/new.safetensors", wanted)
+    write(m.staged("a"), pattern(40))
+    m.commit()
+    wanted["a"] = ("I64", [5], pattern(40))
+    judge("out/new.safetensors", wanted)
+equal(sorted(os.listdir("out")), ["new.safetensors"], "files beside the output")
+
+# An output below the mount point can never be reached.
+equal(weightfs("mount", "-o", "output=mnt/x.safetensors", "m.safetensors", "mnt", code=None).code in (2, 3), True, "refused")
+equal(os.path.ismount("mnt"), False, "mounted")
