@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Order, offsets and bytes of a header to be written (docs/format.md 5). Deterministic: the same input gives the same bytes.
+ * Order, offsets and bytes of a header to be written (docs/format.md 5). Deterministic: the same input gives
+ * the same bytes.
  */
 #ifndef FORMAT_ENCODE_H
 #define FORMAT_ENCODE_H
@@ -43,7 +44,8 @@ struct layout_item {
     struct wfs_tensor tensor; /* name, dtype, shape; begin and end are filled in by layout_place() */
     size_t tag;               /* the caller's own: carried along by sorting */
     size_t slot;              /* its place in the source (a survivor, a renamed one), LAYOUT_NEW: new */
-    const char *crc;          /* written verbatim as the value of "crc32": a JSON integer, spaces may follow; NULL: none */
+    const char
+        *crc; /* written verbatim as the value of "crc32": a JSON integer, spaces may follow; NULL: none */
 };
 
 #define LAYOUT_NEW SIZE_MAX
@@ -53,14 +55,17 @@ struct layout_source {
     uint64_t data_offset;
 };
 
-/* Sorts the items into file order and sets begin and end. *ret_used tells what was done when `wanted` could not be (a tensor would
- * begin off a multiple of its element size: canonical). -EINVAL with VALIDATION_OVERFLOW or MISALIGNED_SLICE. */
-int layout_place(struct layout_item *items, size_t count, const struct layout_source *source, struct layout wanted,
-                 struct layout *ret_used, struct wfs_error *err);
+/* Sorts the items into file order and sets begin and end. *ret_used tells what was done when `wanted` could
+ * not be (a tensor would begin off a multiple of its element size: canonical). -EINVAL with
+ * VALIDATION_OVERFLOW or MISALIGNED_SLICE. */
+int layout_place(struct layout_item *items, size_t count, const struct layout_source *source,
+                 struct layout wanted, struct layout *ret_used, struct wfs_error *err);
 
-/* Appends prefix, JSON and padding for placed items. -EINVAL with HEADER_TOO_LARGE, STRICT_RESERVED_NAME; -ENOMEM. */
+/* Appends prefix, JSON and padding for placed items. -EINVAL with HEADER_TOO_LARGE, STRICT_RESERVED_NAME;
+ * -ENOMEM. */
 int header_encode(const struct layout_item *items, size_t count, const struct metadata_map *metadata,
-                  const struct layout_source *source, struct layout used, struct bytes *out, struct wfs_error *err);
+                  const struct layout_source *source, struct layout used, struct bytes *out,
+                  struct wfs_error *err);
 
 /* Appends metadata.json: the same members, one tensor a line, `__metadata__` first, a newline at the end. */
 void document_encode(const struct wfs_tensor *tensors, size_t count, const struct metadata_map *metadata,
