@@ -36,6 +36,8 @@ static int explain(const struct suspect *suspect, int r, struct wfs_error *err)
     if (!err)
         return r;
     const char *kind = doubts_the_format(err->code) ? sniff(suspect->bytes, suspect->size) : NULL;
+    if (!kind && err->code == WFS_CODE_INVALID_HEADER_LENGTH)
+        kind = "an incomplete download, or no safetensors file";
     if (kind)
         return error_rule(err, err->code, "%s: %s; this is %s", printable_string(suspect->path).text,
                           err->text, kind);
