@@ -63,11 +63,11 @@ static inline int take_fd(int *fd)
     })
 
 /* Defines cleanup_NAME for `auto_NAME`, releasing with `release` when not NULL. */
-#define DEFINE_CLEANUP(type, name, release)           \
-    static inline void cleanup_##name(type **pointer) \
-    {                                                 \
-        if (*pointer)                                 \
-            release(*pointer);                        \
+#define DEFINE_CLEANUP(type, name, release)                                                    \
+    static inline void cleanup_##name(type **pointer) /* NOLINT(bugprone-macro-parentheses) */ \
+    {                                                                                          \
+        if (*pointer)                                                                          \
+            release(*pointer);                                                                 \
     }
 
 #endif

@@ -164,14 +164,14 @@ static void cut_middle(char *text, size_t limit)
     size_t tail = length - (limit - head - 3);
     for (int i = 0; i < 3 && utf8_is_continuation(text[tail]); i++)
         tail++;
-    memcpy(text + head, "...", 3);
+    memset(text + head, '.', 3);
     memmove(text + head + 3, text + tail, length - tail + 1);
 }
 
 /* Makes `raw` (which is changed) the error's text. */
 static void set_text(struct wfs_error *err, char *raw)
 {
-    char clean[(TEXT_MAX + 1) * ESCAPE_MAX];
+    char clean[(TEXT_MAX + 1) * ESCAPE_MAX] = "";
     cut_middle(raw, TEXT_MAX);
     size_t length = strlen(raw);
     size_t filled = 0;
