@@ -47,9 +47,9 @@ static char *choose_view_name(const char *source)
 static int resolve_names(struct session *session, struct wfs_error *err)
 {
     const struct mount_options *options = session->options;
-    const struct target_request request = {options->source, options->output, options->create};
+    const struct stage_target_request request = {options->source, options->output, options->create};
 
-    int r = target_resolve(&request, &session->target, err);
+    int r = stage_target_resolve(&request, &session->target, err);
     if (r < 0)
         return r;
     r = mountpoint_resolve(options->mountpoint, &session->mountpoint, err);
@@ -88,7 +88,7 @@ static int open_stage(struct session *session, const struct mount_listener *list
         .follow = options->follow,
         .replace_link = options->replace_link,
     };
-    target_describe(&session->target, &wanted);
+    stage_target_describe(&session->target, &wanted);
 
     int r = stage_open(session->target.dirfd, session->target.name, session->current.generation, &wanted,
                        &session->stage, err);
@@ -125,7 +125,7 @@ int session_open(const struct mount_options *options, const struct mount_listene
     if (!session)
         return error_no_memory(err);
     session->options = options;
-    session->target = TARGET_NONE;
+    session->target = STAGE_TARGET_NONE;
     session->owner = geteuid();
     session->group = getegid();
     clock_gettime(CLOCK_REALTIME, &session->begun);
@@ -151,7 +151,7 @@ void session_close(struct session *session)
     node_table_free(session->nodes);
     stage_close(session->stage);
     generation_unref(session->current.generation);
-    target_clear(&session->target);
+    stage_target_clear(&session->target);
     for (size_t i = 0; i < SESSION_NOTES; i++)
         free(session->notes[i]);
     free(session->mountpoint);

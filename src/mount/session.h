@@ -33,7 +33,7 @@ struct current {
 struct session {
     /* fixed before the first request */
     const struct mount_options *options;
-    struct target target;
+    struct stage_target target;
     char *mountpoint; /* absolute, resolved */
     char *view_name;  /* of the whole-file view */
     struct stage *stage;

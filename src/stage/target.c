@@ -74,7 +74,8 @@ static int resolve_new(const char *path, char **ret_path, struct wfs_error *err)
     return join(directory, name, ret_path) < 0 ? error_no_memory(err) : 0;
 }
 
-static int resolve_source(const struct target_request *request, struct target *target, struct wfs_error *err)
+static int resolve_source(const struct stage_target_request *request, struct stage_target *target,
+                          struct wfs_error *err)
 {
     struct stat st;
 
@@ -88,7 +89,7 @@ static int resolve_source(const struct target_request *request, struct target *t
     return target->source ? 0 : fail(request->source, errno, err);
 }
 
-static int resolve_link(const char *source, struct target *target, struct wfs_error *err)
+static int resolve_link(const char *source, struct stage_target *target, struct wfs_error *err)
 {
     struct stat st;
 
@@ -100,7 +101,8 @@ static int resolve_link(const char *source, struct target *target, struct wfs_er
     return r < 0 ? r : open_place(target->link, &target->link_dirfd, &target->link_name, err);
 }
 
-static int resolve(const struct target_request *request, struct target *target, struct wfs_error *err)
+static int resolve(const struct stage_target_request *request, struct stage_target *target,
+                   struct wfs_error *err)
 {
     int r = resolve_source(request, target, err);
     if (r < 0)
@@ -117,19 +119,20 @@ static int resolve(const struct target_request *request, struct target *target, 
     return r < 0 ? r : open_place(target->path, &target->dirfd, &target->name, err);
 }
 
-int target_resolve(const struct target_request *request, struct target *ret_target, struct wfs_error *err)
+int stage_target_resolve(const struct stage_target_request *request, struct stage_target *ret_target,
+                         struct wfs_error *err)
 {
-    struct target target = TARGET_NONE;
+    struct stage_target target = STAGE_TARGET_NONE;
 
     int r = resolve(request, &target, err);
     if (r < 0)
-        target_clear(&target);
+        stage_target_clear(&target);
     else
         *ret_target = target;
     return r;
 }
 
-void target_clear(struct target *target)
+void stage_target_clear(struct stage_target *target)
 {
     cleanup_close(&target->dirfd);
     cleanup_close(&target->link_dirfd);
@@ -138,10 +141,10 @@ void target_clear(struct target *target)
     free(target->path);
     free(target->link);
     free(target->link_name);
-    *target = TARGET_NONE;
+    *target = STAGE_TARGET_NONE;
 }
 
-void target_describe(const struct target *target, struct stage_options *options)
+void stage_target_describe(const struct stage_target *target, struct stage_options *options)
 {
     options->path = target->path;
     options->link = target->link;

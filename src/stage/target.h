@@ -8,13 +8,13 @@
 
 #include "stage/stage.h"
 
-struct target_request {
+struct stage_target_request {
     const char *source; /* as given */
     const char *output; /* NULL: a commit replaces the source */
     bool create;        /* the source does not exist yet */
 };
 
-struct target {
+struct stage_target {
     char *source; /* the file read: absolute, links resolved; the path it will have when it does not exist yet
                    */
     int dirfd;    /* of what a commit replaces or makes */
@@ -26,15 +26,16 @@ struct target {
     bool is_output; /* another file than the source */
 };
 
-#define TARGET_NONE ((struct target){.dirfd = -1, .link_dirfd = -1})
+#define STAGE_TARGET_NONE ((struct stage_target){.dirfd = -1, .link_dirfd = -1})
 
 /* Errors: -ENOENT and the like with a sentence; -EEXIST when the file to create exists. Clear after 0. */
-int target_resolve(const struct target_request *request, struct target *ret_target, struct wfs_error *err);
-void target_clear(struct target *target);
+int stage_target_resolve(const struct stage_target_request *request, struct stage_target *ret_target,
+                         struct wfs_error *err);
+void stage_target_clear(struct stage_target *target);
 
 /* Sets those members of `options` that tell the target; they borrow from it. */
-void target_describe(const struct target *target, struct stage_options *options);
+void stage_target_describe(const struct stage_target *target, struct stage_options *options);
 
-#define auto_target __attribute__((cleanup(target_clear))) struct target
+#define auto_stage_target __attribute__((cleanup(stage_target_clear))) struct stage_target
 
 #endif
