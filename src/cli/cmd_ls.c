@@ -117,7 +117,7 @@ static int list(struct listing *listing, char *const *arguments, size_t count)
         return cmd_fail_input(&err);
     listing->header = wfs_reader_header(source.reader);
     listing->path = source.path;
-    int code = select_tensors(listing->header, arguments + 1, count - 1, &selection);
+    int code = select_tensors(listing->header, source.path, arguments + 1, count - 1, &selection);
     auto_free size_t *indices = selection.indices;
     if (indices)
         print_all(listing, &selection);

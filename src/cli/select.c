@@ -81,15 +81,15 @@ static bool mark_matches(const struct wfs_header *header, const char *pattern, b
     return found;
 }
 
-static int say_no_match(const struct wfs_header *header, const char *pattern)
+static int say_no_match(const struct wfs_header *header, const char *path, const char *pattern)
 {
     if (!strpbrk(pattern, "*?["))
-        return say_no_tensor(header, "model", pattern);
-    cmd_say("no tensor matches '%s'", printable_string(pattern).text);
+        return say_no_tensor(header, path, pattern);
+    cmd_say("%s: no tensor matches '%s'", printable_string(path).text, printable_string(pattern).text);
     return EXIT_NO;
 }
 
-int select_tensors(const struct wfs_header *header, char *const *patterns, size_t count,
+int select_tensors(const struct wfs_header *header, const char *path, char *const *patterns, size_t count,
                    struct selection *ret_selection)
 {
     size_t total = wfs_header_count(header);
@@ -104,7 +104,7 @@ int select_tensors(const struct wfs_header *header, char *const *patterns, size_
     }
     for (size_t i = 0; i < count; i++)
         if (!mark_matches(header, patterns[i], marked))
-            code = say_no_match(header, patterns[i]);
+            code = say_no_match(header, path, patterns[i]);
     for (size_t i = 0; i < total; i++)
         if (count == 0 || marked[i])
             indices[selected++] = i;

@@ -33,7 +33,7 @@ struct selection {
 
 /* The tensors that the names and globs select, all when there are none, each once, in natural order of their
  * names. Says on stderr which of them match nothing: EXIT_DONE, EXIT_NO then, EXIT_SYSTEM. */
-int select_tensors(const struct wfs_header *header, char *const *patterns, size_t count,
+int select_tensors(const struct wfs_header *header, const char *path, char *const *patterns, size_t count,
                    struct selection *ret_selection);
 
 /* Says that there is no such tensor, and which one was probably meant; EXIT_NO. */

@@ -18,8 +18,6 @@
 
 #define SNIFF_SIZE 512u
 
-DEFINE_CLEANUP(struct wfs_header, header, wfs_header_free)
-#define auto_header __attribute__((cleanup(cleanup_header)))
 
 /* One run of wfs_verify_fd(). */
 struct verification {

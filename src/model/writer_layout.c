@@ -32,13 +32,20 @@ static struct wfs_tensor tensor_of(const struct writer_tensor *tensor)
     };
 }
 
+/* The tensors in the order of the file once they are placed, of their declaration before. */
+static const struct writer_tensor *nth_tensor(const struct wfs_writer *writer, size_t i)
+{
+    return &writer->tensors[writer->order ? writer->order[i] : i];
+}
+
 static struct layout_item *items_of(const struct wfs_writer *writer)
 {
     struct layout_item *items = calloc(writer->count + 1, sizeof(*items));
 
-    for (size_t i = 0; items && i < writer->count; i++)
-        items[i] =
-            (struct layout_item){.tensor = tensor_of(&writer->tensors[i]), .slot = writer->tensors[i].slot};
+    for (size_t i = 0; items && i < writer->count; i++) {
+        const struct writer_tensor *tensor = nth_tensor(writer, i);
+        items[i] = (struct layout_item){.tensor = tensor_of(tensor), .slot = tensor->slot};
+    }
     return items;
 }
 

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cmd.h"
+
+int cmd_repair(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return cmd_usage("repair", "not there yet");
+}
