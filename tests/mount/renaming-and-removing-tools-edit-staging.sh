@@ -6,7 +6,7 @@ requires fuse jq
 small_model m.safetensors
 mount_model m.safetensors mnt
 t=mnt/staging/tensors
-for name in $(ls mnt/tensors); do tensor_bytes m.safetensors "$name" >"was.$name"; done
+for file in mnt/tensors/*; do tensor_bytes m.safetensors "${file##*/}" >"was.${file##*/}"; done
 
 mv $t/a $t/renamed
 mv $t/layers.2.w $t/layers.10.w                            # over another tensor
