@@ -8,7 +8,8 @@
 
 #define BLOCK_SIZE 4096u /* what clones are congruent to */
 
-static int fill_from_part(int fd, uint64_t offset, const struct image_part *part, uint64_t skip, uint64_t count)
+static int fill_from_part(int fd, uint64_t offset, const struct image_part *part, uint64_t skip,
+                          uint64_t count)
 {
     if (!part->file)
         return io_write_at(fd, part->memory + skip, (size_t)count, offset);
@@ -57,8 +58,8 @@ static int new_spool_file(struct stage *stage, struct content *content)
     return spool_new_file(stage->spool, &content->spool, &content->spool_number, NULL);
 }
 
-/* The lead-in keeps the copy's offset congruent to the source's, so that the file system can share blocks both now and when a commit
- * writes them back. */
+/* The lead-in keeps the copy's offset congruent to the source's, so that the file system can share blocks
+ * both now and when a commit writes them back. */
 static uint64_t lead_in_for(const struct image *image, uint64_t keep)
 {
     if (keep < BLOCK_SIZE || image_part_count(image) != 1 || !image_part(image, 0)->file)
@@ -97,9 +98,34 @@ static int unsync(struct entry *entry)
     return journal_sync(spool_journal(stage->spool));
 }
 
-int content_make_writable(struct entry *entry, uint64_t keep)
+/* Gives the entry a new spool file with the first `keep` bytes of an image. */
+static int adopt_bytes(struct entry *entry, struct entry_state *next, const struct image *image,
+                       uint64_t keep)
 {
     struct stage *stage = entry->stage;
+    struct content content = {.kind = CONTENT_SPOOL, .size = keep};
+    int r = new_spool_file(stage, &content);
+
+    if (r < 0)
+        return r;
+    content.lead_in = lead_in_for(image, keep);
+    r = spool_fill(content.spool, content.lead_in, image, 0, keep);
+    content_clear(&next->content);
+    next->content = content;
+    next->synced = false;
+    if (r == 0) {
+        auto_lock(&stage->lock);
+        r = entry_update(entry, next);
+        if (r == 0)
+            stage_touch(stage, entry);
+    }
+    if (r < 0)
+        file_unlink_on_last(content.spool);
+    return r;
+}
+
+int content_make_writable(struct entry *entry, uint64_t keep)
+{
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
     struct image *image = NULL;
 
@@ -108,30 +134,24 @@ int content_make_writable(struct entry *entry, uint64_t keep)
         return error ? -error : unsync(entry);
     }
     int r = snapshot(entry, &next, &image);
-    if (r < 0)
-        return r;
-
-    struct content content = {.kind = CONTENT_SPOOL, .size = keep};
-    r = new_spool_file(stage, &content);
-    if (r == 0) {
-        content.lead_in = lead_in_for(image, keep);
-        r = spool_fill(content.spool, content.lead_in, image, 0, keep);
-    }
-    image_unref(image);
     if (r == 0) {
         next.patched = keep > 0 && next.content.kind == CONTENT_SOURCE;
-        content_clear(&next.content);
-        next.content = content;
-        next.synced = false;
-        auto_lock(&stage->lock);
-        r = entry_update(entry, &next);
-        if (r < 0)
-            file_unlink_on_last(next.content.spool);
-        return r;
+        r = adopt_bytes(entry, &next, image, keep);
     }
-    if (content.spool) {
-        file_unlink_on_last(content.spool);
-        file_unref(content.spool);
-    }
+    image_unref(image);
     return r;
+}
+
+int content_replace(struct entry *entry, const struct image *image)
+{
+    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    {
+        auto_lock(&entry->stage->lock);
+        int r = state_copy(&next, &entry->state);
+        if (r < 0)
+            return r;
+    }
+    next.patched = false;
+    next.unsynced_lost = false;
+    return adopt_bytes(entry, &next, image, image_length(image));
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The gate that every change passes, and the one way in which names and states change: journal first, then memory.
+ * The gate that every change passes, and the one way in which names and states change: journal first, then
+ * memory.
  */
 #include "stage/pending.h"
 #include "stage/record.h"
 
-/* --- gate ---------------------------------------------------------------------------------------------------- */
+/* --- gate
+ * ---------------------------------------------------------------------------------------------------- */
 
 int change_begin(struct stage *stage)
 {
@@ -31,7 +33,8 @@ void change_end(struct stage *stage)
     pthread_rwlock_unlock(&stage->gate);
 }
 
-/* --- edits --------------------------------------------------------------------------------------------------- */
+/* --- edits
+ * --------------------------------------------------------------------------------------------------- */
 
 void edit_begin(struct edit *edit, struct stage *stage)
 {
@@ -75,7 +78,8 @@ void edit_end(struct edit *edit)
     bytes_clear(&edit->payload);
 }
 
-/* --- one entry ----------------------------------------------------------------------------------------------- */
+/* --- one entry
+ * ----------------------------------------------------------------------------------------------- */
 
 /* A tensor that is just the model's again, or a document that is rendered, has nothing in the journal. */
 static bool needs_no_record(const struct stage *stage, struct key key, const struct entry_state *state)

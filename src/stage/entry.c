@@ -8,7 +8,8 @@
 
 #define DEFAULT_MODE 0600
 
-/* --- life ---------------------------------------------------------------------------------------------------- */
+/* --- life
+ * ---------------------------------------------------------------------------------------------------- */
 
 struct entry *entry_new(struct stage *stage, uint64_t id)
 {
@@ -117,7 +118,8 @@ void stage_touch(struct stage *stage, struct entry *entry)
     atomic_fetch_add(&stage->changes, 1);
 }
 
-/* --- finding ------------------------------------------------------------------------------------------------- */
+/* --- finding
+ * ------------------------------------------------------------------------------------------------- */
 
 bool base_find(const struct stage *stage, struct key key, size_t *ret_index)
 {
@@ -160,7 +162,8 @@ static bool strip_npy(const char *file_name, char stem[FILE_NAME_BUFFER])
     return true;
 }
 
-int key_of_file(struct stage *stage, enum stage_place place, const char *file_name, char *buffer, struct key *ret_key)
+int key_of_file(struct stage *stage, enum stage_place place, const char *file_name, char *buffer,
+                struct key *ret_key)
 {
     char stem[FILE_NAME_BUFFER];
     size_t length = strlen(file_name);
@@ -169,7 +172,8 @@ int key_of_file(struct stage *stage, enum stage_place place, const char *file_na
         return length ? -ENAMETOOLONG : -ENOENT;
     if (place == PLACE_ROOT) {
         enum space space = strcmp(file_name, "metadata.json") == 0 ? SPACE_DOCUMENT : SPACE_ROOT;
-        *ret_key = (struct key){space, space == SPACE_DOCUMENT ? "" : file_name, space == SPACE_DOCUMENT ? 0 : length};
+        *ret_key = (struct key){space, space == SPACE_DOCUMENT ? "" : file_name,
+                                space == SPACE_DOCUMENT ? 0 : length};
         return 0;
     }
     *ret_key = (struct key){place == PLACE_NPY ? SPACE_NPY : SPACE_RAW, file_name, length};

@@ -107,7 +107,6 @@ void handle_detach(struct stage_handle *handle)
         struct content *content = &entry->state.content;
         if (entry->retired) {
             content_clear(content);
-            stage_drop_spool_if_unused(stage);
         } else if (content->kind == CONTENT_SOURCE && !entry->staged) {
             generation_unref(content->generation);
             content->generation = NULL;
@@ -134,9 +133,23 @@ static void settle(struct stage *stage, struct entry *entry)
         (void)draft_settle(entry);
 }
 
+/* The last reader of what a commit took away may have kept the staging directory alive. */
+static void tidy_up(struct stage *stage)
+{
+    if (pthread_rwlock_trywrlock(&stage->gate) != 0)
+        return; /* changes are under way, or a commit is */
+    {
+        auto_lock(&stage->lock);
+        if (stage->commit_state != COMMIT_RUNNING)
+            stage_drop_spool_if_unused(stage);
+    }
+    pthread_rwlock_unlock(&stage->gate);
+}
+
 void stage_release(struct stage_handle *handle)
 {
-    /* settling comes before detaching: a commit that waits for the writers to go must meet the settled state */
+    /* settling comes before detaching: a commit that waits for the writers to go must meet the settled state
+     */
     if (handle->writable) {
         change_begin_late(handle->stage);
         settle(handle->stage, handle->entry);
@@ -145,6 +158,7 @@ void stage_release(struct stage_handle *handle)
     } else {
         handle_detach(handle);
     }
+    tidy_up(handle->stage);
     free(handle);
 }
 
@@ -157,43 +171,4 @@ int stage_image(struct stage_handle *handle, struct image **ret_image)
         return -ENOMEM;
     *ret_image = image;
     return 0;
-}
-
-int stage_sync_entry(struct stage *stage, struct entry *entry)
-{
-    auto_lock(&entry->content_lock);
-    struct file *spool = NULL;
-    {
-        auto_lock(&stage->lock);
-        if (entry->state.content.kind == CONTENT_SPOOL)
-            spool = file_ref(entry->state.content.spool);
-    }
-    int r = spool ? file_sync(spool) : 0;
-    file_unref(spool);
-    if (r < 0)
-        return r;
-    if (spool) {
-        auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
-        auto_lock(&stage->lock);
-        if (!entry->state.synced) {
-            r = state_copy(&next, &entry->state);
-            next.synced = true;
-            next.unsynced_lost = false;
-            r = r < 0 ? r : entry_update(entry, &next);
-        }
-    }
-    return r < 0 ? r : stage_sync_names(stage);
-}
-
-int stage_sync_names(struct stage *stage)
-{
-    struct spool *spool;
-    {
-        auto_lock(&stage->lock);
-        spool = stage->spool;
-    }
-    if (!spool)
-        return 0;
-    int r = journal_sync(spool_journal(spool));
-    return r < 0 ? r : spool_sync_names(spool);
 }

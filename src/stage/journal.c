@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * On disk: the magic, then records of
- *     u32 mark "rec\n"   u32 payload length   u64 durable mark   u32 CRC-32 of length, durable mark and payload   payload
- * all little-endian. The record mark lets a scan behind damage find the records that follow it.
+ *     u32 mark "rec\n"   u32 payload length   u64 durable mark   u32 CRC-32 of length, durable mark and
+ * payload   payload all little-endian. The record mark lets a scan behind damage find the records that follow
+ * it.
  */
 #include "stage/journal.h"
 
@@ -87,8 +88,8 @@ static uint64_t highest_mark_behind(const unsigned char *bytes, size_t size, siz
     return highest;
 }
 
-int journal_scan(const unsigned char *bytes, size_t size, journal_replay *replay, void *context, size_t *ret_good,
-                 struct wfs_error *err)
+int journal_scan(const unsigned char *bytes, size_t size, journal_replay *replay, void *context,
+                 size_t *ret_good, struct wfs_error *err)
 {
     size_t at = sizeof(journal_magic);
     uint64_t durable = 0;
@@ -143,7 +144,8 @@ void journal_close(struct journal *journal)
 
 int journal_create(int dirfd, struct journal **ret_journal, struct wfs_error *err)
 {
-    auto_close int fd = openat(dirfd, JOURNAL_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    auto_close int fd =
+        openat(dirfd, JOURNAL_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_errno(err, errno, "cannot create the journal of staged edits");
     int r = io_write_at(fd, journal_magic, sizeof(journal_magic), 0);

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/mountinfo.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,53 +20,14 @@ static int lock_operation(int fd, int operation, struct flock *lock)
     return fcntl(fd, operation, lock) < 0 ? -errno : 0;
 }
 
-/* mountinfo writes blanks, newlines and backslashes as \ooo. */
-static void unescape_octal(char *text)
-{
-    char *to = text;
-
-    for (const char *from = text; *from; to++) {
-        if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] && from[3]) {
-            *to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
-            from += 4;
-        } else {
-            *to = *from++;
-        }
-    }
-    *to = '\0';
-}
-
-/* "36 35 98:0 /root /mount/point options - type source super": field 5 and the type behind " - ". */
-static bool line_is_mount(char *line, const char *mountpoint)
-{
-    const char *type = strstr(line, " - fuse.weightfs ");
-    if (!type)
-        return false;
-    char *field = line;
-    for (int i = 0; i < 4 && field; i++) {
-        field = strchr(field, ' ');
-        field = field ? field + 1 : NULL;
-    }
-    if (!field)
-        return false;
-    field[strcspn(field, " ")] = '\0';
-    unescape_octal(field);
-    return strcmp(field, mountpoint) == 0;
-}
-
 bool lock_is_mounted(const char *mountpoint)
 {
-    FILE *mounts = fopen("/proc/self/mountinfo", "re");
-    auto_free char *line = NULL;
-    size_t capacity = 0;
-    bool found = false;
+    auto_mountinfo mount = MOUNTINFO_NONE;
+    int r = mountinfo_find(mountpoint, true, &mount);
 
-    if (!mounts)
-        return true; /* not knowing, do not call it gone */
-    while (!found && getline(&line, &capacity, mounts) > 0)
-        found = line_is_mount(line, mountpoint);
-    (void)fclose(mounts);
-    return found;
+    if (r < 0)
+        return r != -ENOENT; /* not knowing, do not call it gone */
+    return strcmp(mount.type, "fuse.weightfs") == 0;
 }
 
 /* The lock file says "PID MOUNTPOINT\n". */
@@ -101,7 +63,8 @@ static int write_holder(int fd, const char *mountpoint)
     return io_write_at(fd, text, strlen(text), 0);
 }
 
-/* A holder that serves a mount is there to stay; one whose mount is gone, or that never had one, is about to end. */
+/* A holder that serves a mount is there to stay; one whose mount is gone, or that never had one, is about to
+ * end. */
 static bool worth_waiting(int fd, struct spool_holder *ret_holder)
 {
     read_holder(fd, ret_holder);

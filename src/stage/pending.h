@@ -2,18 +2,19 @@
  *
  * The data structures of the pending model, for the files of stage/ only.
  *
- * A slot is a name; an entry is what an inode is. Names are kept in one table: those of tensors and, in spaces of
- * their own, those of scratch files. A tensor of the model that nobody touched has no slot, or one whose entry is not staged.
+ * A slot is a name; an entry is what an inode is. Names are kept in one table: those of tensors and, in
+ * spaces of their own, those of scratch files. A tensor of the model that nobody touched has no slot, or one
+ * whose entry is not staged.
  *
- * Every change is journalled before it is applied: it builds the entry_state that is to come, appends it to the journal, and only
- * then swaps it in. So a failing journal leaves everything as it was.
+ * Every change is journalled before it is applied: it builds the entry_state that is to come, appends it to
+ * the journal, and only then swaps it in. So a failing journal leaves everything as it was.
  *
  * Locks, in the order in which they are taken:
- *   gate          read side: one change; write side: freezing staging for a commit. Never waited for: a change that meets
- *                 a commit gets -EBUSY
- *   content_lock  of one entry: serialises what moves its bytes (may be held during long copies)
- *   lock          of the stage: names, states, sizes, times, counts. Held for memory work and journal appends only
- * An entry's state changes only with both its content_lock and the stage's lock held, so either is enough to read it.
+ *   gate          read side: one change; write side: freezing staging for a commit. Never waited for: a
+ * change that meets a commit gets -EBUSY content_lock  of one entry: serialises what moves its bytes (may be
+ * held during long copies) lock          of the stage: names, states, sizes, times, counts. Held for memory
+ * work and journal appends only An entry's state changes only with both its content_lock and the stage's lock
+ * held, so either is enough to read it.
  */
 #ifndef STAGE_PENDING_H
 #define STAGE_PENDING_H
@@ -26,11 +27,11 @@
 #include <stdatomic.h>
 
 enum space {
-    SPACE_TENSOR = 't', /* a tensor's name */
-    SPACE_HASHED = 'h', /* a shortened file name whose tensor name is not known yet */
-    SPACE_RAW = 'r',    /* scratch in tensors/, by file name */
-    SPACE_NPY = 'n',    /* scratch in npy/ */
-    SPACE_ROOT = 's',   /* scratch directly in staging/ */
+    SPACE_TENSOR = 't',   /* a tensor's name */
+    SPACE_HASHED = 'h',   /* a shortened file name whose tensor name is not known yet */
+    SPACE_RAW = 'r',      /* scratch in tensors/, by file name */
+    SPACE_NPY = 'n',      /* scratch in npy/ */
+    SPACE_ROOT = 's',     /* scratch directly in staging/ */
     SPACE_DOCUMENT = 'm', /* staging/metadata.json */
 };
 
@@ -83,11 +84,11 @@ struct entry_state {
     struct declaration by_xattr; /* what xattrs said, to be held against an .npy header */
     char *origin;                /* the model's tensor that this one was before renames; NULL: none */
     size_t origin_length;
-    bool draft;    /* bytes that arrived in npy/ and are not understood yet: content is the .npy file itself */
-    bool npy_view; /* a scratch file outside npy/ that shows the .npy form of its content */
-    bool from_npy; /* the bytes arrived as .npy */
-    bool patched;  /* the spool file began as a copy of the model's bytes */
-    bool synced;   /* nothing was written since the last fsync */
+    bool draft; /* bytes that arrived in npy/ and are not understood yet: content is the .npy file itself */
+    bool npy_view;      /* a scratch file outside npy/ that shows the .npy form of its content */
+    bool from_npy;      /* the bytes arrived as .npy */
+    bool patched;       /* the spool file began as a copy of the model's bytes */
+    bool synced;        /* nothing was written since the last fsync */
     bool unsynced_lost; /* written before a power loss and not synced: not to be trusted */
     mode_t mode;
     struct timespec atime, mtime, ctime;
@@ -100,7 +101,7 @@ struct entry {
     uint64_t id;
     pthread_mutex_t content_lock;
     /* the rest: stage->lock */
-    unsigned refs; /* holders outside, plus one while it is staged */
+    unsigned refs;     /* holders outside, plus one while it is staged */
     struct slot *slot; /* NULL: has no name any more */
     struct entry_state state;
     uint64_t draft_data; /* of a draft: where its elements begin; 0: not known yet */
@@ -119,6 +120,7 @@ struct slot {
     struct entry *entry;     /* NULL: no file of that name */
     struct declaration last; /* the name's last declaration while there is no entry */
     bool removed;            /* the model's tensor of that name is not there any more */
+    bool renamed_away;       /* and lives on under another name (kept by the report) */
 };
 
 struct table {
@@ -198,11 +200,14 @@ struct stage {
     uint64_t document_size; /* of its rendering at document_change */
     uint64_t document_change;
     bool document_size_known;
-    char *document_error;   /* why the document as written cannot be applied; NULL: nothing wrong */
+    char *document_error; /* why the document as written cannot be applied; NULL: nothing wrong */
     bool metadata_staged;
     struct metadata_map metadata; /* when metadata_staged; owned, one block a pair */
     struct layout layout;
     struct spool *spool; /* NULL: nothing on disk yet */
+    int spool_parent;    /* directory that the staging directory lies in */
+    char *spool_name;
+    char *spool_path; /* for messages */
     struct stage_handle *writers;
     uint64_t next_id;
     _Atomic uint64_t changes;
@@ -224,7 +229,8 @@ struct stage {
     struct outcome last;
 };
 
-/* --- state.c ------------------------------------------------------------------------------------------------- */
+/* --- state.c
+ * ------------------------------------------------------------------------------------------------- */
 
 int declaration_copy(struct declaration *to, const struct declaration *from); /* replaces `to` */
 void declaration_clear(struct declaration *declaration);
@@ -240,10 +246,11 @@ int state_copy(struct entry_state *to, const struct entry_state *from);
 void state_clear(struct entry_state *state);
 void content_clear(struct content *content);
 
-#define auto_state __attribute__((cleanup(state_clear))) struct entry_state
+#define auto_state       __attribute__((cleanup(state_clear))) struct entry_state
 #define auto_declaration __attribute__((cleanup(declaration_clear))) struct declaration
 
-/* --- slot.c -------------------------------------------------------------------------------------------------- */
+/* --- slot.c
+ * -------------------------------------------------------------------------------------------------- */
 
 int table_init(struct table *table);
 void table_free(struct table *table); /* its entries must be gone */
@@ -253,7 +260,8 @@ void slot_drop_if_empty(struct table *table, struct slot *slot);
 struct slot *slot_next(const struct table *table, size_t *bucket, struct slot *slot); /* NULL, &0 to begin */
 struct key slot_key(const struct slot *slot);
 
-/* --- entry.c: all with stage->lock held, but for entry_new() ------------------------------------------------ */
+/* --- entry.c: all with stage->lock held, but for entry_new()
+ * ------------------------------------------------ */
 
 struct entry *entry_new(struct stage *stage, uint64_t id); /* one reference; no name */
 void entry_unref_locked(struct entry *entry);
@@ -262,9 +270,10 @@ void entry_unlink(struct entry *entry); /* takes the name away */
 void entry_set_staged(struct entry *entry, bool staged);
 void entry_retire(struct entry *entry); /* drops name and staging; bytes stay while a handle is open */
 /* The file name's key; `buffer` (PATH_MAX) keeps a decoded name. -ENOENT, -EINVAL. */
-int key_of_file(struct stage *stage, enum stage_place place, const char *file_name, char *buffer, struct key *ret_key);
-/* The entry of a key, made when it is a tensor of the model that nobody held; counted. NULL: there is none (or no
- * memory). */
+int key_of_file(struct stage *stage, enum stage_place place, const char *file_name, char *buffer,
+                struct key *ret_key);
+/* The entry of a key, made when it is a tensor of the model that nobody held; counted. NULL: there is none
+ * (or no memory). */
 struct entry *entry_of_key(struct stage *stage, struct key key);
 bool base_find(const struct stage *stage, struct key key, size_t *ret_index);
 /* Whether an entry in this state, under this key, is just the model's tensor. */
@@ -279,14 +288,17 @@ uint64_t entry_size(const struct entry *entry, enum stage_place place);
 /* Whether a view shows bytes behind an .npy header that is made from the declaration. */
 bool view_has_header(const struct entry *entry, enum stage_place place);
 uint64_t view_header_size(const struct entry *entry);
-void stage_touch(struct stage *stage, struct entry *entry); /* a change happened: clock, count; entry may be NULL */
+void stage_touch(struct stage *stage,
+                 struct entry *entry); /* a change happened: clock, count; entry may be NULL */
 struct image *content_image(const struct entry *entry, uint64_t from, uint64_t length);
-/* What a file name stands for is gone: its spool file, if any, is deleted when the last reader lets go of it. */
+/* What a file name stands for is gone: its spool file, if any, is deleted when the last reader lets go of it.
+ */
 void spool_file_doomed(struct stage *stage, const struct entry_state *state);
 /* Deletes the staging directory when nothing in it is needed any more. */
 void stage_drop_spool_if_unused(struct stage *stage);
 
-/* --- edit.c: one atomic change of names and states ------------------------------------------------------------- */
+/* --- edit.c: one atomic change of names and states
+ * ------------------------------------------------------------- */
 
 struct edit {
     struct stage *stage;
@@ -302,11 +314,12 @@ int edit_commit(struct edit *edit); /* journals it all, or nothing */
 void edit_end(struct edit *edit);
 #define auto_edit __attribute__((cleanup(edit_end))) struct edit
 
-/* Journals and applies a new state for an entry that keeps its name (or has none): `next` is taken over on success. With
- * stage->lock held, and the entry's content_lock when bytes change. */
+/* Journals and applies a new state for an entry that keeps its name (or has none): `next` is taken over on
+ * success. With stage->lock held, and the entry's content_lock when bytes change. */
 int entry_update(struct entry *entry, struct entry_state *next);
 
-/* --- gate ---------------------------------------------------------------------------------------------------- */
+/* --- gate
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* Begins a change: 0, -EBUSY during a commit, -EROFS. After 0, change_end() is owed. */
 int change_begin(struct stage *stage);
@@ -323,20 +336,36 @@ static inline void cleanup_change(struct stage **stage)
 /* `auto_change struct stage *gate = stage;` after change_begin() */
 #define auto_change __attribute__((cleanup(cleanup_change), unused))
 
-/* --- content.c ----------------------------------------------------------------------------------------------- */
+/* --- content.c
+ * ----------------------------------------------------------------------------------------------- */
 
-/* With the entry's content_lock held: makes the entry's bytes a spool file of its own that may be written, with `keep` of
- * its present bytes in it. */
+/* With the entry's content_lock held: makes the entry's bytes a spool file of its own that may be written,
+ * with `keep` of its present bytes in it. */
 int content_make_writable(struct entry *entry, uint64_t keep);
+/* With the entry's content_lock held: its bytes become the image's, in a new spool file. */
+int content_replace(struct entry *entry, const struct image *image);
 /* Copies part of an image into a spool file. */
-int spool_fill(struct file *spool, uint64_t offset, const struct image *image, uint64_t from, uint64_t length);
+int spool_fill(struct file *spool, uint64_t offset, const struct image *image, uint64_t from,
+               uint64_t length);
 
-/* --- write.c, handle.c ---------------------------------------------------------------------------------------- */
+/* --- names.c: with stage->lock held
+ * --------------------------------------------------------------------------- */
 
-int entry_truncate(struct entry *entry, enum stage_place place, uint64_t size); /* past the gate, no lock held */
+int entry_create(struct stage *stage, enum stage_place place, const char *file_name, mode_t mode,
+                 struct entry **ret_entry); /* past the gate */
+void edit_name_gone(struct edit *edit, struct key key, const struct declaration *last);
+void name_gone(struct entry *entry);
+int document_hide(struct stage *stage);
+
+/* --- write.c, handle.c
+ * ---------------------------------------------------------------------------------------- */
+
+int entry_truncate(struct entry *entry, enum stage_place place,
+                   uint64_t size);               /* past the gate, no lock held */
 void handle_detach(struct stage_handle *handle); /* undoes what opening did; does not free */
 
-/* --- ingest.c ------------------------------------------------------------------------------------------------ */
+/* --- ingest.c
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Looks at a draft's header again; stage->lock held. */
 void draft_peek(struct entry *entry);
@@ -345,10 +374,13 @@ int draft_settle(struct entry *entry);
 /* Why a draft is not a tensor yet: NPY_INVALID or NPY_INCOMPLETE with a sentence; stage->lock held. */
 void draft_explain(const struct entry *entry, struct wfs_error *ret_why);
 
-/* --- document.c ---------------------------------------------------------------------------------------------- */
+/* --- document.c
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Applies the document as written, when nobody writes it any more; no lock held. */
 int document_settle(struct stage *stage);
+/* Every draft that nobody writes; no lock held. */
+void drafts_settle(struct stage *stage);
 struct image *document_image(struct stage *stage); /* as a reader sees it; stage->lock held */
 int metadata_copy(struct metadata_map *to, const struct metadata_map *from);
 void metadata_clear(struct metadata_map *map);
@@ -356,16 +388,20 @@ bool metadata_same(const struct metadata_map *a, const struct metadata_map *b); 
 /* The map as it would be committed; pairs are malloc'd, strings borrowed; stage->lock held. */
 int pending_metadata(const struct stage *stage, struct metadata_map *ret_map);
 
-/* --- problem.c ----------------------------------------------------------------------------------------------- */
+/* --- problem.c
+ * ----------------------------------------------------------------------------------------------- */
 
 void problem_add(struct problem_list *list, enum wfs_code code, bool is_warning, struct key tensor,
                  const char *expected, const char *found, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
 void problem_add_error(struct problem_list *list, const struct wfs_error *err);
 void problem_list_clear(struct problem_list *list);
+/* One sentence for all of them; the errno is the first error's. */
+int error_problems(struct wfs_error *err, const struct problem_list *problems);
 #define NO_TENSOR ((struct key){SPACE_TENSOR, NULL, 0})
 
-/* --- recover.c ----------------------------------------------------------------------------------------------- */
+/* --- recover.c
+ * ----------------------------------------------------------------------------------------------- */
 
 /* Opens what is on disk and takes it up, or refuses; called once, by stage_open(). */
 int recover(struct stage *stage, const struct stage_options *options, struct wfs_error *err);
@@ -378,13 +414,42 @@ struct base_identity {
 };
 
 struct base_identity base_identity_of(struct generation *generation);
+bool base_identity_equal(const struct base_identity *a,
+                         const struct base_identity *b); /* the inode does not count */
 /* Whether `name` in `dirfd` is that model now: 1, 0, or a negative errno (-ENOENT: no such file). */
 int base_identity_check(int dirfd, const char *name, const struct base_identity *identity);
 
 /* The staging directory with journal and lock, made now when there is none. stage->lock held. */
 int stage_ensure_spool(struct stage *stage);
+int stage_start_journal(struct stage *stage); /* a new one that says which model the edits lie upon */
 
-/* Drops everything staged, in memory and on disk; stage->lock held. The edits must be journalled as gone or superseded. */
+/* Drops everything staged, in memory and on disk; stage->lock held. The edits must be journalled as gone or
+ * superseded. */
 void stage_clear(struct stage *stage);
+
+/* The same in memory only. */
+void stage_forget(struct stage *stage);
+
+/* fsyncs every staged file, then the journal and the directories; no lock held. */
+int stage_sync_all(struct stage *stage);
+
+/* --- publish.c, discard.c
+ * -------------------------------------------------------------------------------------- */
+
+/* Freezes staging: every further change gets -EBUSY. Waits up to 1 s for closes on their way, then -EBUSY
+ * names who writes. */
+int stage_freeze(struct stage *stage, struct wfs_error *err);
+void stage_thaw(struct stage *stage);
+/* Whether blocks of the source can be shared with a new file beside the target. */
+bool stage_can_clone(struct stage *stage);
+/* Staged changes of tensors, metadata and document; stage->lock held. */
+size_t count_changes(const struct stage *stage);
+/* Whether anything is staged that a commit would have to look at; stage->lock held. */
+bool stage_has_changes(const struct stage *stage);
+bool stage_has_scratch(const struct stage *stage);
+/* Documents and drafts that a killed daemon left with nobody to close them; no lock held. */
+void stage_settle_resumed(struct stage *stage);
+/* The target's directory and name, links considered; -EPERM when a link or a cache forbids to replace it. */
+int commit_target(const struct stage *stage, int *ret_dirfd, const char **ret_name, struct wfs_error *err);
 
 #endif

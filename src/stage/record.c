@@ -25,6 +25,7 @@ enum flag {
     FLAG_FROM_NPY = 1 << 2,
     FLAG_PATCHED = 1 << 3,
     FLAG_SYNCED = 1 << 4,
+    FLAG_LOST = 1 << 5,
 };
 
 /* --- writing --- */
@@ -100,7 +101,7 @@ void record_put_live(struct bytes *out, struct key key, const struct entry_state
 {
     unsigned flags = (state->draft ? FLAG_DRAFT : 0u) | (state->npy_view ? FLAG_NPY_VIEW : 0u) |
                      (state->from_npy ? FLAG_FROM_NPY : 0u) | (state->patched ? FLAG_PATCHED : 0u) |
-                     (state->synced ? FLAG_SYNCED : 0u);
+                     (state->synced ? FLAG_SYNCED : 0u) | (state->unsynced_lost ? FLAG_LOST : 0u);
 
     put_key(out, ITEM_LIVE, key);
     put_content(out, &state->content);
@@ -302,12 +303,13 @@ static int take_state(struct cursor *cursor, struct record_state *record)
         return -ENOMEM;
     bool has_origin = take_number_below(cursor, 2) == 1;
     const char *origin = take_blob(cursor, &state->origin_length);
-    unsigned flags = (unsigned)take_number_below(cursor, 32);
+    unsigned flags = (unsigned)take_number_below(cursor, 64);
     state->draft = flags & FLAG_DRAFT;
     state->npy_view = flags & FLAG_NPY_VIEW;
     state->from_npy = flags & FLAG_FROM_NPY;
     state->patched = flags & FLAG_PATCHED;
     state->synced = flags & FLAG_SYNCED;
+    state->unsynced_lost = flags & FLAG_LOST;
     state->mode = (mode_t)take_number_below(cursor, 010000);
     state->atime = take_time(cursor);
     state->mtime = take_time(cursor);
@@ -332,7 +334,9 @@ static int read_base(struct cursor *cursor, const struct record_sink *sink)
 
 static int read_live(struct cursor *cursor, const struct record_sink *sink)
 {
-    struct record_state record = {.state = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE}};
+    struct record_state record = {
+        .state = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE}
+    };
     struct key key = take_key(cursor);
     int r = take_state(cursor, &record);
 
@@ -398,7 +402,8 @@ static int read_item(struct cursor *cursor, const struct record_sink *sink)
     }
 }
 
-int record_read(const unsigned char *payload, size_t length, const struct record_sink *sink, struct wfs_error *err)
+int record_read(const unsigned char *payload, size_t length, const struct record_sink *sink,
+                struct wfs_error *err)
 {
     struct cursor cursor = {payload, length, false};
 
@@ -409,7 +414,8 @@ int record_read(const unsigned char *payload, size_t length, const struct record
         if (r != 0)
             return r;
         if (cursor.bad)
-            return error_rule(err, WFS_CODE_JOURNAL_DAMAGED, "a record of the journal of staged edits makes no sense");
+            return error_rule(err, WFS_CODE_JOURNAL_DAMAGED,
+                              "a record of the journal of staged edits makes no sense");
     }
     return 0;
 }

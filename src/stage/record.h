@@ -2,7 +2,8 @@
  *
  * What the payloads of the journal say (docs/staging.md 7.3): a list of items that are applied together.
  *
- * Writing appends items to a struct bytes; reading tells them to a struct record_sink, after every length in them was checked.
+ * Writing appends items to a struct bytes; reading tells them to a struct record_sink, after every length in
+ * them was checked.
  */
 #ifndef STAGE_RECORD_H
 #define STAGE_RECORD_H
@@ -18,8 +19,9 @@ struct record_base {
 
 /* A state as the journal knows it: its spool file is a number, its source tensor a name. */
 struct record_state {
-    struct entry_state state; /* content.generation and content.spool are NULL; owned by the reader of the record */
-    const char *source;       /* CONTENT_SOURCE: the tensor's name */
+    struct entry_state
+        state;          /* content.generation and content.spool are NULL; owned by the reader of the record */
+    const char *source; /* CONTENT_SOURCE: the tensor's name */
     size_t source_length;
 };
 
@@ -30,8 +32,9 @@ struct record_sink {
     int (*removed)(void *context, struct key key, const struct declaration *last);
     int (*forget)(void *context, struct key key);
     int (*metadata)(void *context, bool staged, const struct metadata_map *map);
-    int (*intent)(void *context, const struct base_identity *identity); /* a commit is about to publish this file */
-    int (*drop)(void *context);                                         /* everything was discarded */
+    int (*intent)(void *context,
+                  const struct base_identity *identity); /* a commit is about to publish this file */
+    int (*drop)(void *context);                          /* everything was discarded */
 };
 
 void record_put_base(struct bytes *out, const struct record_base *base);
@@ -43,6 +46,7 @@ void record_put_intent(struct bytes *out, const struct base_identity *identity);
 void record_put_drop(struct bytes *out);
 
 /* 0, -EIO with JOURNAL_DAMAGED, -ENOMEM, or what the sink returned. */
-int record_read(const unsigned char *payload, size_t length, const struct record_sink *sink, struct wfs_error *err);
+int record_read(const unsigned char *payload, size_t length, const struct record_sink *sink,
+                struct wfs_error *err);
 
 #endif

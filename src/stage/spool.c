@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #define OPEN_FILES_MAX 256 /* semantics.md 1: 10,000 staged tensors work under `ulimit -n 512` */
-#define DATA_NAME "%08" PRIu32 ".bytes"
+#define DATA_NAME      "%08" PRIu32 ".bytes"
 #define DATA_NAME_SIZE 24
 
 struct spool {
@@ -97,7 +97,8 @@ static int spool_lock(struct spool *spool, const char *mountpoint, struct wfs_er
     if (r == -EBUSY)
         return refuse_busy(&holder, err);
     if (r < 0)
-        return error_errno(err, -r, "cannot lock the staging directory %s", printable_string(spool->name).text);
+        return error_errno(err, -r, "cannot lock the staging directory %s",
+                           printable_string(spool->name).text);
     r = file_pool_new(spool->dirfd, OPEN_FILES_MAX, &spool->pool);
     if (r < 0)
         return error_no_memory(err);
@@ -114,7 +115,8 @@ int spool_open(const struct spool_place *place, const char *mountpoint, struct s
     if (spool->dirfd < 0 && errno == ENOENT)
         return -ENOENT;
     if (spool->dirfd < 0)
-        return error_errno(err, errno, "cannot open the staging directory %s", printable_string(place->name).text);
+        return error_errno(err, errno, "cannot open the staging directory %s",
+                           printable_string(place->name).text);
     int r = spool_lock(spool, mountpoint, err);
     if (r < 0)
         return r;
@@ -125,7 +127,8 @@ int spool_open(const struct spool_place *place, const char *mountpoint, struct s
 /* So that a model's repository never takes staged bytes for files of its own. */
 static int write_gitignore(int dirfd)
 {
-    auto_close int fd = openat(dirfd, ".gitignore", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    auto_close int fd =
+        openat(dirfd, ".gitignore", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
     return io_write_at(fd, "*\n", 2, 0);
@@ -135,7 +138,8 @@ int spool_create(const struct spool_place *place, const char *mountpoint, struct
                  struct wfs_error *err)
 {
     if (mkdirat(place->dirfd, place->name, 0700) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "cannot make the staging directory %s", printable_string(place->name).text);
+        return error_errno(err, errno, "cannot make the staging directory %s",
+                           printable_string(place->name).text);
     __attribute__((cleanup(cleanup_spool))) struct spool *spool = NULL;
     int r = spool_open(place, mountpoint, &spool, err);
     if (r == -ENOENT || r == -ESTALE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The staging directory on disk: data files, one journal, a lock, a .gitignore (docs/staging.md 7). Nothing here knows what the
- * records mean.
+ * The staging directory on disk: data files, one journal, a lock, a .gitignore (docs/staging.md 7). Nothing
+ * here knows what the records mean.
  */
 #ifndef STAGE_SPOOL_H
 #define STAGE_SPOOL_H
@@ -19,11 +19,13 @@ struct spool_place {
     const char *name;
 };
 
-/* ".NAME.staging" for a target's name, shortened when that is too long for a file name; malloc'd. NULL: no memory. */
+/* ".NAME.staging" for a target's name, shortened when that is too long for a file name; malloc'd. NULL: no
+ * memory. */
 char *spool_directory_name(const char *target);
 
-/* Opens an existing staging directory and takes its lock, waiting up to 5 s for a holder whose mount is gone. -ENOENT: there
- * is none; -EBUSY with the holder's pid and mount point. `mountpoint` (may be NULL) is written down for others. */
+/* Opens an existing staging directory and takes its lock, waiting up to 5 s for a holder whose mount is gone.
+ * -ENOENT: there is none; -EBUSY with the holder's pid and mount point. `mountpoint` (may be NULL) is written
+ * down for others. */
 int spool_open(const struct spool_place *place, const char *mountpoint, struct spool **ret_spool,
                struct wfs_error *err);
 
@@ -45,15 +47,15 @@ int spool_sync_names(struct spool *spool);
 /* Deletes data files whose number `is_used` denies; and makes new numbers begin behind all others. */
 void spool_sweep(struct spool *spool, bool (*is_used)(void *context, uint32_t number), void *context);
 
-/* Deletes journal, .gitignore, lock and the directory, unless data files are left in it: false then, and nothing was done. Lets go of
- * the lock only with spool_close(). */
+/* Deletes journal, .gitignore, lock and the directory, unless data files are left in it: false then, and
+ * nothing was done. Lets go of the lock only with spool_close(). */
 bool spool_remove(struct spool *spool);
 
 void spool_close(struct spool *spool); /* NULL allowed; its files must be gone */
 
 /* Who holds the lock of a staging directory. */
 struct spool_holder {
-    pid_t pid; /* 0: unknown */
+    pid_t pid;             /* 0: unknown */
     char mountpoint[4096]; /* "": none */
 };
 

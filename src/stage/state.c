@@ -68,7 +68,8 @@ bool declaration_same(const struct declaration *a, const struct declaration *b)
 bool declaration_bytes(const struct declaration *declaration, uint64_t *ret_bytes)
 {
     return declaration_complete(declaration) &&
-           shape_byte_size(declaration->dtype, declaration->rank, declaration->shape, ret_bytes) == WFS_CODE_NONE;
+           shape_byte_size(declaration->dtype, declaration->rank, declaration->shape, ret_bytes) ==
+               WFS_CODE_NONE;
 }
 
 void declaration_print(struct bytes *out, const struct declaration *declaration)

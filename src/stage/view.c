@@ -19,8 +19,9 @@ bool entry_shows(const struct entry *entry, enum stage_place place)
     case SPACE_TENSOR:
     case SPACE_HASHED:
         return place == PLACE_TENSORS ||
-               (place == PLACE_NPY && (state->draft || (declaration_complete(&state->declared) &&
-                                                        npy_can_show(state->declared.dtype, state->declared.rank))));
+               (place == PLACE_NPY &&
+                (state->draft || (declaration_complete(&state->declared) &&
+                                  npy_can_show(state->declared.dtype, state->declared.rank))));
     case SPACE_RAW:
         return place == PLACE_TENSORS;
     case SPACE_NPY:
@@ -69,8 +70,8 @@ struct image *content_image(const struct entry *entry, uint64_t from, uint64_t l
         return image;
     if (content->kind == CONTENT_SOURCE) {
         struct generation *generation = content->generation ? content->generation : entry->stage->generation;
-        r = image_add_file(image, generation_file(generation), generation_offset(generation, content->index) + from,
-                           length);
+        r = image_add_file(image, generation_file(generation),
+                           generation_offset(generation, content->index) + from, length);
     } else if (content->kind == CONTENT_SPOOL) {
         r = image_add_file(image, content->spool, content->lead_in + from, length);
     }
@@ -81,7 +82,8 @@ struct image *content_image(const struct entry *entry, uint64_t from, uint64_t l
     return image;
 }
 
-/* Where a view's bytes begin in the content; false: the view has none. Only a draft seen through tensors/ is shifted. */
+/* Where a view's bytes begin in the content; false: the view has none. Only a draft seen through tensors/ is
+ * shifted. */
 static bool view_shift(const struct entry *entry, enum stage_place place, uint64_t *ret_shift)
 {
     *ret_shift = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Changing bytes through a view: write, truncate, fallocate. The first change of an entry's bytes gives it a spool file.
+ * Changing bytes through a view: write, truncate, fallocate. The first change of an entry's bytes gives it a
+ * spool file.
  */
 #include "base/checked.h"
 #include "base/io.h"
@@ -41,11 +42,13 @@ static int check_header_bytes(struct entry *entry, enum stage_place place, const
                               uint64_t offset)
 {
     char present[4096];
+
     struct image *image;
     {
         auto_lock(&entry->stage->lock);
         image = entry_image(entry, place);
     }
+
     if (!image)
         return -ENOMEM;
     int r = 0;
@@ -88,7 +91,8 @@ static ssize_t spool_write(struct file *spool, const void *data, size_t length, 
 }
 
 /* With content_lock held: bytes at an offset of the content. */
-static ssize_t content_write(struct entry *entry, const void *data, size_t length, uint64_t offset, uint64_t size)
+static ssize_t content_write(struct entry *entry, const void *data, size_t length, uint64_t offset,
+                             uint64_t size)
 {
     struct stage *stage = entry->stage;
     uint64_t end;
@@ -108,6 +112,8 @@ static ssize_t content_write(struct entry *entry, const void *data, size_t lengt
     end = offset + (uint64_t)written;
     if (end > entry->state.content.size)
         entry->state.content.size = end;
+    if (entry->state.draft && offset < entry->draft_data)
+        entry->draft_data = 0;
     if (entry->state.draft)
         draft_peek(entry);
     stage_touch(stage, entry);
@@ -143,7 +149,8 @@ ssize_t stage_write(struct stage_handle *handle, const void *data, size_t length
     return written < 0 ? written : written + (ssize_t)in_header;
 }
 
-/* --- size ---------------------------------------------------------------------------------------------------- */
+/* --- size
+ * ---------------------------------------------------------------------------------------------------- */
 
 static int apply_state(struct entry *entry, struct entry_state *next)
 {
@@ -204,6 +211,19 @@ static int resize_spool(struct entry *entry, uint64_t size)
     return 0;
 }
 
+/* Bytes that a power loss made doubtful are gone: what comes now is written anew. */
+static int trust_again(struct entry *entry)
+{
+    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    auto_lock(&entry->stage->lock);
+
+    if (!entry->state.unsynced_lost)
+        return 0;
+    int r = state_copy(&next, &entry->state);
+    next.unsynced_lost = false;
+    return r < 0 ? r : entry_update(entry, &next);
+}
+
 static int content_resize(struct entry *entry, uint64_t size, uint64_t present)
 {
     if (size > INT64_MAX / 2)
@@ -213,7 +233,8 @@ static int content_resize(struct entry *entry, uint64_t size, uint64_t present)
     if (entry->state.content.kind == CONTENT_SOURCE && size < present)
         return shrink_source(entry, size);
     int r = content_make_writable(entry, min_u64(size, present));
-    return r < 0 ? r : resize_spool(entry, size);
+    r = r < 0 ? r : resize_spool(entry, size);
+    return r == 0 && size == 0 ? trust_again(entry) : r;
 }
 
 /* An .npy that is emptied is about to arrive anew; a draft that is emptied through tensors/ becomes raw. */
@@ -225,10 +246,12 @@ static int become(struct entry *entry, bool draft)
     if (r < 0)
         return r;
     content_clear(&next.content);
+    declaration_clear(&next.by_xattr);
     next.draft = draft;
     next.from_npy = false;
     next.patched = false;
     next.synced = true;
+    next.unsynced_lost = false;
     {
         auto_lock(&entry->stage->lock);
         entry->draft_data = 0;

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Dropping edits: all of them, or those of some names.
+ */
+#include "base/error.h"
+#include "stage/record.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+static int drop_everything(struct stage *stage, struct wfs_error *err)
+{
+    auto_bytes payload = BYTES_EMPTY;
+    int r = 0;
+
+    pthread_rwlock_wrlock(&stage->gate);
+    {
+        auto_lock(&stage->lock);
+        if (stage->spool) {
+            record_put_drop(&payload);
+            r = payload.failed ? -ENOMEM
+                               : journal_append(spool_journal(stage->spool), payload.data, payload.length);
+            r = r < 0 ? r : journal_sync(spool_journal(stage->spool));
+        }
+        if (r == 0)
+            stage_clear(stage);
+    }
+    pthread_rwlock_unlock(&stage->gate);
+    return r < 0 ? error_errno(err, -r, "cannot write the journal of staged edits") : 0;
+}
+
+/* --- single names
+ * ---------------------------------------------------------------------------------------------- */
+
+static bool literal_match(struct key key, const char *wanted)
+{
+    return strlen(wanted) == key.length && memcmp(wanted, key.name, key.length) == 0;
+}
+
+static bool is_droppable(const struct slot *slot)
+{
+    return slot->removed || (slot->entry && slot->entry->staged);
+}
+
+/* A literal name wins over what it would match as a glob. */
+static bool matches(const struct stage *stage, const struct slot *slot, const char *wanted)
+{
+    const struct slot *literal = slot_find(&stage->table, (struct key){SPACE_TENSOR, wanted, strlen(wanted)});
+
+    if (literal_match(slot_key(slot), wanted))
+        return true;
+    return !(literal && is_droppable(literal)) && fnmatch(wanted, slot->name, 0) == 0;
+}
+
+/* The other name of a rename: dropping one name of it drops both. */
+static struct slot *partner(struct stage *stage, struct slot *slot)
+{
+    size_t bucket = 0;
+    const struct entry *entry = slot->entry;
+
+    if (entry && entry->state.origin) {
+        struct key origin = {SPACE_TENSOR, entry->state.origin, entry->state.origin_length};
+        struct slot *other = slot_find(&stage->table, origin);
+        return other && other != slot && other->removed ? other : NULL;
+    }
+    if (!slot->removed)
+        return NULL;
+    for (struct slot *other = slot_next(&stage->table, &bucket, NULL); other;
+         other = slot_next(&stage->table, &bucket, other)) {
+        if (other->entry && other->entry->staged && other->entry->state.origin &&
+            other->entry->state.origin_length == slot->length &&
+            memcmp(other->entry->state.origin, slot->name, slot->length) == 0)
+            return other;
+    }
+    return NULL;
+}
+
+struct drop_list {
+    struct slot **slots;
+    size_t count, capacity;
+    bool document;
+    bool failed;
+};
+
+static void drop_list_add(struct drop_list *list, struct slot *slot)
+{
+    if (!slot)
+        return;
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->slots[i] == slot)
+            return;
+    }
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 16;
+        struct slot **slots = realloc(list->slots, capacity * sizeof(struct slot *));
+        if (!slots) {
+            list->failed = true;
+            return;
+        }
+        list->slots = slots;
+        list->capacity = capacity;
+    }
+    list->slots[list->count++] = slot;
+}
+
+static int select_names(struct stage *stage, char *const *wanted, size_t count, struct drop_list *list,
+                        struct wfs_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t bucket = 0;
+        bool found = false;
+        if (strcmp(wanted[i], "metadata.json") == 0 || strcmp(wanted[i], "__metadata__") == 0) {
+            found = stage->metadata_staged || stage->document->staged;
+            list->document = list->document || found;
+        }
+        for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+             slot = slot_next(&stage->table, &bucket, slot)) {
+            if (is_droppable(slot) && matches(stage, slot, wanted[i])) {
+                drop_list_add(list, slot);
+                drop_list_add(list, partner(stage, slot));
+                found = true;
+            }
+        }
+        if (!found)
+            return error_rule(err, WFS_CODE_NOT_FOUND, "nothing is staged under the name '%s'",
+                              printable_string(wanted[i]).text);
+    }
+    return list->failed ? error_no_memory(err) : 0;
+}
+
+static int journal_drops(struct stage *stage, const struct drop_list *list, struct wfs_error *err)
+{
+    auto_edit edit;
+
+    edit_begin(&edit, stage);
+    for (size_t i = 0; i < list->count; i++)
+        edit_forget(&edit, slot_key(list->slots[i]));
+    if (list->document) {
+        edit_metadata(&edit, false, &(struct metadata_map){0});
+        edit_forget(&edit, (struct key){SPACE_DOCUMENT, "", 0});
+    }
+    int r = edit_commit(&edit);
+    if (r == 0 && stage->spool)
+        r = journal_sync(spool_journal(stage->spool));
+    return r < 0 ? error_errno(err, -r, "cannot write the journal of staged edits") : 0;
+}
+
+static void apply_drops(struct stage *stage, const struct drop_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct slot *slot = list->slots[i];
+        slot->removed = false;
+        declaration_clear(&slot->last);
+        if (slot->entry && slot->entry->staged)
+            entry_retire(slot->entry);
+        else
+            slot_drop_if_empty(&stage->table, slot);
+    }
+    if (list->document) {
+        metadata_clear(&stage->metadata);
+        stage->metadata_staged = false;
+        spool_file_doomed(stage, &stage->document->state);
+        content_clear(&stage->document->state.content);
+        entry_set_staged(stage->document, false);
+        free(stage->document_error);
+        stage->document_error = NULL;
+    }
+    stage_touch(stage, stage->document);
+}
+
+static int drop_names(struct stage *stage, char *const *wanted, size_t count, struct wfs_error *err)
+{
+    struct drop_list list = {0};
+    int r;
+
+    pthread_rwlock_wrlock(&stage->gate);
+    {
+        auto_lock(&stage->lock);
+        r = select_names(stage, wanted, count, &list, err);
+        r = r < 0 ? r : journal_drops(stage, &list, err);
+        if (r == 0)
+            apply_drops(stage, &list);
+        if (r == 0)
+            stage_drop_spool_if_unused(stage);
+    }
+    pthread_rwlock_unlock(&stage->gate);
+    free(list.slots);
+    return r;
+}
+
+static void keep_outcome(struct stage *stage, int result, const struct wfs_error *err)
+{
+    auto_lock(&stage->lock);
+    struct outcome outcome = {.verb = "discard", .ok = result == 0, .generation = stage->generation_number};
+
+    if (result < 0)
+        problem_add_error(&outcome.problems, err);
+    problem_list_clear(&stage->last.problems);
+    stage->last = outcome;
+}
+
+int stage_discard(struct stage *stage, char *const *globs, size_t count, struct wfs_error *err)
+{
+    struct wfs_error own = {0};
+    int r = stage_writable(stage, err);
+
+    if (r < 0)
+        return r;
+    if (stage_is_committing(stage) || atomic_load(&stage->frozen))
+        return error_rule(err, WFS_CODE_BUSY, "a commit is running");
+    r = stage_freeze(stage, &own);
+    if (r == 0)
+        r = count ? drop_names(stage, globs, count, &own) : drop_everything(stage, &own);
+    stage_thaw(stage);
+    keep_outcome(stage, r, &own);
+    if (r < 0 && err)
+        *err = own;
+    return r;
+}

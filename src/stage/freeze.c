@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Staging at rest: frozen for a commit or a discard, checked, previewed.
+ */
+#include "base/error.h"
+#include "base/io.h"
+#include "stage/plan.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define WAIT_MS 1000
+#define STEP_MS 5
+
+/* --- freezing
+ * ------------------------------------------------------------------------------------------------ */
+
+static bool has_writers(struct stage *stage)
+{
+    auto_lock(&stage->lock);
+    return stage->writers != NULL;
+}
+
+static void command_of(pid_t pid, char *buffer, size_t size)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%ld/comm", (long)pid);
+    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t count = fd < 0 ? 0 : io_read_some(fd, buffer, size - 1, 0);
+    buffer[count > 0 ? count : 0] = '\0';
+    buffer[strcspn(buffer, "\n")] = '\0';
+}
+
+static int refuse_writer(struct stage *stage, struct wfs_error *err)
+{
+    char command[64];
+    auto_lock(&stage->lock);
+    const struct stage_handle *writer = stage->writers;
+
+    if (!writer)
+        return error_rule(err, WFS_CODE_BUSY, "a staged file is open for writing");
+    command_of(writer->pid, command, sizeof(command));
+    const struct slot *slot = writer->entry->slot;
+    const char *name = slot                               ? slot->name
+                       : writer->entry == stage->document ? "metadata.json"
+                                                          : "a removed file";
+    return error_rule(err, WFS_CODE_BUSY, "tensor '%s': is open for writing by pid %ld (%s)",
+                      printable(name, slot ? slot->length : strlen(name)).text, (long)writer->pid,
+                      command[0] ? printable_string(command).text : "ended");
+}
+
+int stage_freeze(struct stage *stage, struct wfs_error *err)
+{
+    const struct timespec step = {0, STEP_MS * 1000000L};
+
+    atomic_store(&stage->frozen, true);
+    for (int waited = 0; has_writers(stage) && waited < WAIT_MS; waited += STEP_MS)
+        nanosleep(&step, NULL);
+    if (has_writers(stage))
+        return refuse_writer(stage, err);
+    /* changes that passed the gate before it closed are finished now */
+    pthread_rwlock_wrlock(&stage->gate);
+    pthread_rwlock_unlock(&stage->gate);
+    return 0;
+}
+
+void stage_thaw(struct stage *stage)
+{
+    atomic_store(&stage->frozen, false);
+}
+
+/* --- checking
+ * ------------------------------------------------------------------------------------------------ */
+
+static void keep_checked(struct stage *stage, struct outcome *outcome, struct timespec begun)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    outcome->generation = stage->generation_number;
+    outcome->seconds = (double)(now.tv_sec - begun.tv_sec) + (double)(now.tv_nsec - begun.tv_nsec) / 1e9;
+    problem_list_clear(&stage->last.problems);
+    stage->last = *outcome;
+}
+
+int stage_check(struct stage *stage, struct wfs_error *err)
+{
+    auto_plan plan = PLAN_EMPTY;
+    struct outcome outcome = {.verb = "check"};
+    struct timespec begun;
+    bool can_clone = stage_can_clone(stage);
+
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    auto_lock(&stage->lock);
+    int r = 0;
+    if (stage_has_changes(stage) || !stage->create)
+        r = plan_build(stage, false, &plan, &outcome.problems);
+    if (r == -ENOMEM) {
+        problem_list_clear(&outcome.problems);
+        return error_no_memory(err);
+    }
+    if (r == 0 && plan.image && stage_has_changes(stage)) {
+        outcome.cost = plan_cost(&plan, can_clone);
+        outcome.size = image_length(plan.image);
+        outcome.written = plan.header_size;
+    }
+    outcome.ok = r == 0;
+    r = r < 0 ? error_problems(err, &outcome.problems) : 0;
+    keep_checked(stage, &outcome, begun);
+    return r;
+}
+
+/* --- the preview
+ * ----------------------------------------------------------------------------------------------- */
+
+/* With stage->lock held: the preview of the present change count; NULL while problems are pending. */
+static struct image *current_preview(struct stage *stage)
+{
+    auto_plan plan = PLAN_EMPTY;
+    struct problem_list problems = {0};
+    uint64_t change = atomic_load(&stage->changes);
+
+    if (stage->preview_valid && stage->preview_change == change)
+        return stage->preview;
+    image_unref(stage->preview);
+    stage->preview = NULL;
+    if (!stage_has_changes(stage) && !generation_is_empty(stage->generation))
+        stage->preview = generation_whole_image(stage->generation);
+    else if (plan_build(stage, true, &plan, &problems) == 0)
+        stage->preview = image_ref(plan.image);
+    problem_list_clear(&problems);
+    stage->preview_change = change;
+    stage->preview_valid = true;
+    return stage->preview;
+}
+
+uint64_t stage_preview_size(struct stage *stage)
+{
+    auto_lock(&stage->lock);
+    const struct image *image = current_preview(stage);
+    return image ? image_length(image) : 0;
+}
+
+int stage_preview(struct stage *stage, struct image **ret_image, uint64_t *ret_change)
+{
+    auto_lock(&stage->lock);
+    struct image *image = current_preview(stage);
+
+    if (!image)
+        return -EINVAL;
+    *ret_image = image_ref(image);
+    *ret_change = stage->preview_change;
+    return 0;
+}

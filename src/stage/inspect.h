@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What keeps one staged entry from being committed.
+ */
+#ifndef STAGE_INSPECT_H
+#define STAGE_INSPECT_H
+
+#include "stage/pending.h"
+
+/* Adds every problem of a staged tensor. True when its declaration gives it a size, so that it can take its
+ * place in a layout. With stage->lock held. */
+bool entry_inspect(const struct entry *entry, struct problem_list *problems);
+
+#endif

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One commit, on one page: commit_steps() is semantics of docs/staging.md 8, step by step. Until
+ * replace_commit() nothing that a reader of the model could see has changed, and leaving early is the
+ * rollback.
+ */
+#include "base/error.h"
+#include "base/replace.h"
+#include "stage/plan.h"
+#include "stage/record.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#define SPACE_SLACK ((uint64_t)1 << 20) /* bytes for the file system's own records */
+
+struct commit {
+    struct stage *stage;
+    const struct commit_options *options;
+    const struct commit_observer *observer;
+    struct plan plan;
+    struct problem_list problems;
+    int target_dirfd;
+    const char *target_name;
+    struct replace *replace;
+    struct generation *next;
+    struct clone_cost cost;
+    bool unsure; /* replaced, but the directory's fsync failed */
+};
+
+static void set_phase(struct stage *stage, enum commit_phase phase)
+{
+    auto_lock(&stage->lock);
+    stage->commit_phase = phase;
+}
+
+static int check_cancelled(struct stage *stage, struct wfs_error *err)
+{
+    if (!atomic_load(&stage->cancelled))
+        return 0;
+    return error_rule(err, WFS_CODE_CANCELLED, "the commit was cancelled; nothing was changed");
+}
+
+/* --- 2: the target must be what it was
+ * ----------------------------------------------------------------------------- */
+
+int commit_target(const struct stage *stage, int *ret_dirfd, const char **ret_name, struct wfs_error *err)
+{
+    *ret_dirfd = stage->dirfd;
+    *ret_name = stage->name;
+    if (!stage->link || stage->options.output || stage->options.follow)
+        return 0;
+    if (stage->options.replace_link) {
+        *ret_dirfd = stage->options.link_dirfd;
+        *ret_name = stage->link_name;
+        return 0;
+    }
+    return error_rule(err, WFS_CODE_NOT_PERMITTED,
+                      "%s is a symlink to %s; mount it with -o follow to replace what it points to, or with "
+                      "-o replace_link to "
+                      "put a file in the link's place",
+                      printable_string(stage->link).text, printable_string(stage->path).text);
+}
+
+static int check_target(const struct commit *commit, struct wfs_error *err)
+{
+    const struct stage *stage = commit->stage;
+    struct stat st;
+
+    if (stage->create) {
+        if (!commit->options->force && fstatat(stage->dirfd, stage->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            return error_rule(err, WFS_CODE_TARGET_EXISTS, "%s: exists already; --force replaces it",
+                              printable_string(stage->path).text);
+        return 0;
+    }
+    struct base_identity identity = base_identity_of(stage->generation);
+    int r = base_identity_check(stage->dirfd, stage->name, &identity);
+    if (r == 1 || commit->options->force)
+        return 0;
+    if (r < 0 && r != -ENOENT)
+        return error_errno(err, -r, "cannot look at %s", printable_string(stage->path).text);
+    return error_rule(
+        err, WFS_CODE_SOURCE_CHANGED, "%s: %s since it was opened; --force replaces it all the same",
+        printable_string(stage->path).text, r == -ENOENT ? "was removed" : "was changed by somebody else");
+}
+
+static void warn_of_links(struct commit *commit)
+{
+    const struct stage *stage = commit->stage;
+    struct stat st;
+
+    if (fstatat(commit->target_dirfd, commit->target_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(st.st_mode) && st.st_nlink > 1)
+        problem_add(&commit->problems, WFS_CODE_NOT_PERMITTED, true, NO_TENSOR, NULL, NULL,
+                    "%s: %ld other name%s of this file keep%s the old model",
+                    printable_string(stage->path).text, (long)st.st_nlink - 1, st.st_nlink == 2 ? "" : "s",
+                    st.st_nlink == 2 ? "s" : "");
+}
+
+/* --- 4: the plan, and room for it
+ * ------------------------------------------------------------------------------ */
+
+bool stage_can_clone(struct stage *stage)
+{
+    struct file *source = generation_file(stage->generation);
+    auto_close int probe = openat(stage->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (probe < 0 || !source)
+        return false;
+    int fd = file_acquire(source);
+    bool can = fd >= 0 && clone_possible(fd, probe);
+    if (fd >= 0)
+        file_release(source);
+    return can;
+}
+
+static int check_space(const struct commit *commit, struct wfs_error *err)
+{
+    struct stage *stage = commit->stage;
+    struct statvfs fs;
+    uint64_t needed =
+        plan_cost(&commit->plan, stage_can_clone(stage)).copied + commit->plan.header_size + SPACE_SLACK;
+
+    if (fstatvfs(commit->target_dirfd, &fs) < 0)
+        return 0;
+    uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (needed <= available)
+        return 0;
+    return error_rule(err, WFS_CODE_NO_SPACE,
+                      "%s: the commit needs %" PRIu64 " bytes beside the model, %" PRIu64
+                      " are free; nothing was changed",
+                      printable_string(stage->path).text, needed, available);
+}
+
+static int make_plan(struct commit *commit, struct wfs_error *err)
+{
+    struct stage *stage = commit->stage;
+    auto_lock(&stage->lock);
+
+    if (commit->options->has_layout)
+        stage->layout = commit->options->layout;
+    int r = plan_build(stage, commit->options->allow_empty, &commit->plan, &commit->problems);
+    if (r == 0)
+        stage->commit_total = image_length(commit->plan.image);
+    if (r == -ENOMEM)
+        return error_no_memory(err);
+    if (r < 0)
+        return error_problems(err, &commit->problems);
+    return 0;
+}
+
+/* --- 5 to 7: the new file
+ * -------------------------------------------------------------------------------------- */
+
+static int report_progress(void *context, uint64_t done)
+{
+    struct stage *stage = context;
+    auto_lock(&stage->lock);
+    stage->commit_done += done;
+    return atomic_load(&stage->cancelled) ? -ECANCELED : 0;
+}
+
+static int begin_replacing(struct commit *commit, struct stat *keep, struct wfs_error *err)
+{
+    struct stage *stage = commit->stage;
+    struct file *source = generation_file(stage->generation);
+    bool keeps =
+        source && !stage->create && fstatat(stage->dirfd, stage->name, keep, AT_SYMLINK_NOFOLLOW) == 0;
+    int source_fd = keeps ? file_acquire(source) : -1;
+    struct replace_options options = {
+        .keep = keeps ? keep : NULL,
+        .keep_fd = source_fd,
+        .exclusive = stage->create && !commit->options->force,
+        .backup_suffix = stage->create ? NULL : commit->options->backup_suffix,
+    };
+    int r = replace_begin(commit->target_dirfd, commit->target_name, &options, &commit->replace, err);
+
+    if (source_fd >= 0)
+        file_release(source);
+    return r;
+}
+
+static int write_new_file(struct commit *commit, struct wfs_error *err)
+{
+    struct image_observer observer = {.context = commit->stage, .progress = report_progress};
+    int r = image_write(commit->plan.image, replace_fd(commit->replace), 0, &observer, &commit->cost, err);
+
+    if (r == -ECANCELED)
+        return check_cancelled(commit->stage, err);
+    return r;
+}
+
+/* Tensors that nobody touched keep id and time; the others get new ones. */
+static struct generation_version *make_versions(struct commit *commit)
+{
+    struct stage *stage = commit->stage;
+    struct generation_version *versions = calloc(commit->plan.count + 1, sizeof(*versions));
+    auto_lock(&stage->lock);
+
+    stage_touch(stage, NULL);
+    for (size_t i = 0; versions && i < commit->plan.count; i++) {
+        const struct plan_source *source = &commit->plan.sources[commit->plan.items[i].tag];
+        versions[i] = source->entry ? (struct generation_version){stage->next_id++, stage->clock}
+                                    : generation_version(stage->generation, source->index);
+    }
+    return versions;
+}
+
+/* What was written is read with the parser that mounts. */
+static int validate(struct commit *commit, struct wfs_error *err)
+{
+    struct generation_version *versions = make_versions(commit);
+    int fd = fcntl(replace_fd(commit->replace), F_DUPFD_CLOEXEC, 3);
+
+    if (!versions || fd < 0) {
+        free(versions);
+        if (fd >= 0)
+            close(fd);
+        return error_no_memory(err);
+    }
+    int r = generation_adopt(fd, commit->stage->path, HEADER_OFFICIAL, 0, versions, &commit->next, err);
+    if (r < 0)
+        return r;
+    uint64_t expected = image_length(commit->plan.image);
+    uint64_t found = file_identity(generation_file(commit->next))->size;
+    if (found != expected || generation_count(commit->next) != commit->plan.count)
+        return error_rule(err, WFS_CODE_IO_FAILED,
+                          "what was written is not what was planned: %" PRIu64 " bytes, expected %" PRIu64,
+                          found, expected);
+    return 0;
+}
+
+/* --- 8 and 9: publishing
+ * --------------------------------------------------------------------------------------- */
+
+static int journal_intent(struct commit *commit, struct wfs_error *err)
+{
+    struct stage *stage = commit->stage;
+    auto_bytes payload = BYTES_EMPTY;
+    struct base_identity identity = base_identity_of(commit->next);
+    int r;
+    {
+        auto_lock(&stage->lock);
+        r = stage_ensure_spool(stage);
+    }
+    record_put_intent(&payload, &identity);
+    if (r == 0 && payload.failed)
+        r = -ENOMEM;
+    if (r == 0)
+        r = journal_append(spool_journal(stage->spool), payload.data, payload.length);
+    if (r == 0)
+        r = journal_sync(spool_journal(stage->spool));
+    return r < 0 ? error_errno(err, -r, "cannot write the journal of staged edits") : 0;
+}
+
+static int publish(struct commit *commit, struct wfs_error *err)
+{
+    int r = check_target(commit, err);
+    r = r < 0 ? r : journal_intent(commit, err);
+    r = r < 0 ? r : check_cancelled(commit->stage, err);
+    if (r < 0)
+        return r;
+    r = replace_commit(commit->replace, err);
+    commit->unsure = r > 0;
+    return r < 0 ? r : 0;
+}
+
+/* --- 10: the new generation takes over
+ * ------------------------------------------------------------------------- */
+
+/* A tensor that nobody touched is the same bytes in the new file: open handles move over, so that the old
+ * file can go. */
+static void rebase_clean(struct stage *stage, struct slot *slot)
+{
+    struct entry *entry = slot->entry;
+    struct content *content = &entry->state.content;
+    size_t index;
+
+    if (!generation_find_id(stage->generation, entry->id, &index)) {
+        entry_retire(entry);
+        return;
+    }
+    content->index = index;
+    if (content->generation) {
+        generation_unref(content->generation);
+        content->generation = generation_ref(stage->generation);
+    }
+}
+
+static void rebase_entries(struct stage *stage)
+{
+    for (size_t bucket = 0; bucket < stage->table.bucket_count; bucket++) {
+        struct slot *next;
+        for (struct slot *slot = stage->table.buckets[bucket]; slot; slot = next) {
+            next = slot->next;
+            if (slot->entry)
+                rebase_clean(stage, slot);
+        }
+    }
+}
+
+static void take_over(struct commit *commit)
+{
+    struct stage *stage = commit->stage;
+    struct generation *before;
+
+    pthread_rwlock_wrlock(&stage->gate);
+    {
+        auto_lock(&stage->lock);
+        before = stage->generation;
+        stage_forget(stage);
+        stage->generation = generation_ref(commit->next);
+        stage->generation_number++;
+        stage->create = false;
+        stage->layout = (struct layout){.kind = LAYOUT_KEEP};
+        rebase_entries(stage);
+        stage_clear(stage);
+    }
+    pthread_rwlock_unlock(&stage->gate);
+    if (commit->observer && commit->observer->published)
+        commit->observer->published(commit->observer->context, before, commit->next);
+    generation_unref(before);
+}
+
+/* --- the whole
+ * ------------------------------------------------------------------------------------------------- */
+
+static int commit_steps(struct commit *commit, struct wfs_error *err)
+{
+    struct stage *stage = commit->stage;
+    struct stat keep;
+
+    int r = commit_target(stage, &commit->target_dirfd, &commit->target_name, err);
+    r = r < 0 ? r : check_target(commit, err);
+    if (r < 0)
+        return r;
+    warn_of_links(commit);
+    r = stage_sync_all(stage);
+    if (r < 0)
+        (void)error_errno(err, -r, "cannot sync the staged files"); /* the plan names the tensor */
+    int planned = make_plan(commit, err);
+    r = planned < 0 ? planned : r;
+    r = r < 0 ? r : check_space(commit, err);
+    r = r < 0 ? r : check_cancelled(stage, err);
+    if (r < 0)
+        return r;
+
+    set_phase(stage, COMMIT_COPYING);
+    r = begin_replacing(commit, &keep, err);
+    r = r < 0 ? r : write_new_file(commit, err);
+    if (r < 0)
+        return r;
+    set_phase(stage, COMMIT_VALIDATING);
+    r = validate(commit, err);
+    if (r < 0)
+        return r;
+    set_phase(stage, COMMIT_SYNCING);
+    r = replace_sync(commit->replace, err);
+    if (r < 0)
+        return r;
+    set_phase(stage, COMMIT_PUBLISHING);
+    r = publish(commit, err);
+    if (r < 0)
+        return r;
+    take_over(commit);
+    return 0;
+}
+
+static bool nothing_to_do(struct stage *stage, const struct commit_options *options)
+{
+    auto_lock(&stage->lock);
+    return !stage_has_changes(stage) && !options->has_layout;
+}
+
+static void keep_outcome(struct commit *commit, int result, struct timespec begun,
+                         const struct wfs_error *err)
+{
+    struct stage *stage = commit->stage;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    auto_lock(&stage->lock);
+
+    if (result < 0 && commit->problems.errors == 0)
+        problem_add_error(&commit->problems, err);
+    problem_list_clear(&stage->last.problems);
+    stage->last = (struct outcome){
+        .verb = "commit",
+        .ok = result == 0,
+        .problems = commit->problems,
+        .generation = stage->generation_number,
+        .size = generation_is_empty(stage->generation)
+                    ? 0
+                    : file_identity(generation_file(stage->generation))->size,
+        .cost = commit->cost,
+        .written = commit->plan.header_size,
+        .seconds = (double)(now.tv_sec - begun.tv_sec) + (double)(now.tv_nsec - begun.tv_nsec) / 1e9,
+    };
+    stage->commit_state = result == 0 ? COMMIT_DONE : result == -ECANCELED ? COMMIT_CANCELLED : COMMIT_FAILED;
+    free(stage->commit_error);
+    stage->commit_error = result < 0 || commit->unsure ? strdup(err->text) : NULL;
+}
+
+static int commit_frozen(struct commit *commit, struct wfs_error *err)
+{
+    struct stage *stage = commit->stage;
+    int r = stage_freeze(stage, err);
+
+    if (commit->observer && commit->observer->frozen)
+        commit->observer->frozen(commit->observer->context);
+    if (r == 0 && !nothing_to_do(stage, commit->options))
+        r = commit_steps(commit, err);
+    stage_thaw(stage);
+    return r;
+}
+
+int stage_commit(struct stage *stage, const struct commit_options *options,
+                 const struct commit_observer *observer, struct wfs_error *err)
+{
+    struct wfs_error own = {0};
+    struct commit commit = {.stage = stage, .options = options, .observer = observer};
+    struct timespec begun;
+    int r = stage_writable(stage, err);
+
+    if (r < 0)
+        return r;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    {
+        auto_lock(&stage->lock);
+        if (stage->commit_state == COMMIT_RUNNING || atomic_load(&stage->frozen))
+            return error_rule(err, WFS_CODE_BUSY, "a commit is running already");
+        stage->commit_state = COMMIT_RUNNING;
+        stage->commit_phase = COMMIT_PLANNING;
+        stage->commit_done = stage->commit_total = 0;
+        atomic_store(&stage->cancelled, false);
+    }
+    r = commit_frozen(&commit, &own);
+    replace_free(commit.replace);
+    keep_outcome(&commit, r, begun, &own);
+    plan_clear(&commit.plan);
+    generation_unref(commit.next);
+    if (err && (r < 0 || commit.unsure))
+        *err = own;
+    return r < 0 ? r : commit.unsure;
+}
+
+void stage_cancel(struct stage *stage)
+{
+    atomic_store(&stage->cancelled, true);
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Taking up edits that lie on disk. A crash at any point of an edit or a commit leaves one of three
+ * situations, told apart by the model's identity: the model that the edits were made against (they are taken
+ * up), the one that the last commit was about to publish (it was published: they are cleaned up), or another
+ * (they are kept and refused).
+ */
+#include "base/error.h"
+#include "stage/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct replay {
+    struct stage *stage;
+    bool has_base;
+    struct record_base base;
+    bool has_intent;
+    struct base_identity intent;
+    bool has_lost_source; /* a state refers to a tensor that this model does not have */
+};
+
+/* --- replaying: the table as it was
+ * -------------------------------------------------------------------------------- */
+
+static void drop_entry(struct entry *entry)
+{
+    entry_unlink(entry);
+    entry_set_staged(entry, false);
+}
+
+static int replay_base(void *context, const struct record_base *base)
+{
+    struct replay *replay = context;
+    replay->base = *base;
+    replay->has_base = true;
+    return 0;
+}
+
+static void resolve_source(struct replay *replay, struct record_state *record)
+{
+    struct content *content = &record->state.content;
+    struct key key = {SPACE_TENSOR, record->source, record->source_length};
+
+    if (content->kind != CONTENT_SOURCE)
+        return;
+    bool found = base_find(replay->stage, key, &content->index);
+    struct wfs_tensor tensor =
+        found ? generation_tensor(replay->stage->generation, content->index) : (struct wfs_tensor){0};
+    if (!found || content->size > tensor.end - tensor.begin) {
+        *content = (struct content){.kind = CONTENT_EMPTY};
+        replay->has_lost_source = true;
+        return;
+    }
+    content->generation = generation_ref(replay->stage->generation);
+}
+
+static void take_state(struct entry *entry, struct record_state *record)
+{
+    state_clear(&entry->state);
+    entry->state = record->state;
+    record->state = (struct entry_state){.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    entry->draft_data = 0;
+}
+
+static int replay_live(void *context, struct key key, struct record_state *record)
+{
+    struct replay *replay = context;
+    struct stage *stage = replay->stage;
+
+    resolve_source(replay, record);
+    if (key.space == SPACE_DOCUMENT) {
+        take_state(stage->document, record);
+        entry_set_staged(stage->document, true);
+        return 0;
+    }
+    struct slot *slot = slot_get(&stage->table, key);
+    if (!slot)
+        return -ENOMEM;
+    struct entry *entry = slot->entry;
+    if (!entry) {
+        entry = entry_new(stage, stage->next_id++);
+        if (!entry)
+            return -ENOMEM;
+        entry_link(entry, slot);
+        entry_set_staged(entry, true);
+        entry_unref_locked(entry);
+    }
+    take_state(entry, record);
+    return 0;
+}
+
+static int replay_forget(void *context, struct key key)
+{
+    struct replay *replay = context;
+    struct stage *stage = replay->stage;
+
+    if (key.space == SPACE_DOCUMENT) {
+        content_clear(&stage->document->state.content);
+        entry_set_staged(stage->document, false);
+        return 0;
+    }
+    struct slot *slot = slot_find(&stage->table, key);
+    if (!slot)
+        return 0;
+    if (slot->entry)
+        drop_entry(slot->entry);
+    slot->removed = false;
+    declaration_clear(&slot->last);
+    slot_drop_if_empty(&stage->table, slot);
+    return 0;
+}
+
+static int replay_removed(void *context, struct key key, const struct declaration *last)
+{
+    struct replay *replay = context;
+    struct stage *stage = replay->stage;
+    size_t index;
+    struct slot *slot = slot_get(&stage->table, key);
+
+    if (!slot)
+        return -ENOMEM;
+    if (slot->entry)
+        drop_entry(slot->entry);
+    slot->removed = base_find(stage, key, &index);
+    int r = declaration_copy(&slot->last, last);
+    slot_drop_if_empty(&stage->table, slot);
+    return r;
+}
+
+static int replay_metadata(void *context, bool staged, const struct metadata_map *map)
+{
+    struct replay *replay = context;
+    struct stage *stage = replay->stage;
+
+    metadata_clear(&stage->metadata);
+    stage->metadata_staged = staged;
+    return metadata_copy(&stage->metadata, map);
+}
+
+static int replay_intent(void *context, const struct base_identity *identity)
+{
+    struct replay *replay = context;
+    replay->intent = *identity;
+    replay->has_intent = true;
+    return 0;
+}
+
+static int replay_drop(void *context)
+{
+    struct replay *replay = context;
+    struct stage *stage = replay->stage;
+
+    stage_forget(stage);
+    return 0;
+}
+
+static int replay_payload(void *context, const unsigned char *payload, size_t length, struct wfs_error *err)
+{
+    const struct record_sink sink = {
+        .context = context,
+        .base = replay_base,
+        .live = replay_live,
+        .removed = replay_removed,
+        .forget = replay_forget,
+        .metadata = replay_metadata,
+        .intent = replay_intent,
+        .drop = replay_drop,
+    };
+    return record_read(payload, length, &sink, err);
+}
+
+/* --- judging
+ * ------------------------------------------------------------------------------------------------- */
+
+static int append_base(struct stage *stage)
+{
+    auto_bytes payload = BYTES_EMPTY;
+    struct record_base base = {.identity = base_identity_of(stage->generation)};
+    struct boot_id boot = boot_id_now();
+
+    (void)snprintf(base.boot_id, sizeof(base.boot_id), "%s", boot.text);
+    (void)snprintf(base.target, sizeof(base.target), "%s", stage->name);
+    record_put_base(&payload, &base);
+    if (payload.failed)
+        return -ENOMEM;
+    return journal_append(spool_journal(stage->spool), payload.data, payload.length);
+}
+
+int stage_start_journal(struct stage *stage)
+{
+    struct journal *journal = NULL;
+    int r = journal_create(spool_dirfd(stage->spool), &journal, NULL);
+
+    if (r < 0)
+        return r;
+    spool_set_journal(stage->spool, journal);
+    return append_base(stage);
+}
+
+/* Gives one entry its spool file. A file that is gone is a damaged entry, not a refusal: the others must come
+ * back. */
+static int open_spool_file(struct stage *stage, struct entry *entry, struct wfs_error *err)
+{
+    struct content *content = &entry->state.content;
+    struct stat st;
+    int r = spool_open_file(stage->spool, content->spool_number, &content->spool, err);
+
+    if (r == -ENOENT) {
+        r = spool_new_file(stage->spool, &content->spool, &content->spool_number, err);
+        if (r == 0)
+            file_latch(content->spool, ENOENT);
+        content->size = 0;
+        content->lead_in = 0;
+        return r;
+    }
+    if (r < 0)
+        return r;
+    int fd = file_acquire(content->spool);
+    if (fd < 0)
+        return error_errno(err, -fd, "cannot open a staged file");
+    r = fstat(fd, &st) < 0 ? -errno : 0;
+    file_release(content->spool);
+    if (r < 0)
+        return error_errno(err, -r, "cannot look at a staged file");
+    uint64_t size = (uint64_t)st.st_size;
+    content->size = size > content->lead_in ? size - content->lead_in : 0;
+    return 0;
+}
+
+/* After another boot, bytes without a durable mark may be zeros of the right length. */
+static int judge_trust(struct entry *entry, bool other_boot, bool accept)
+{
+    struct entry_state *state = &entry->state;
+    bool lost =
+        state->unsynced_lost || (other_boot && !state->synced && state->content.kind == CONTENT_SPOOL);
+
+    if (lost == state->unsynced_lost && !(lost && accept))
+        return 0;
+    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    int r = state_copy(&next, state);
+    next.unsynced_lost = lost && !accept;
+    return r < 0 ? r : entry_update(entry, &next);
+}
+
+static int take_up_entry(struct entry *entry, bool other_boot, bool accept, struct wfs_error *err)
+{
+    int r = 0;
+
+    if (entry->state.content.kind == CONTENT_SPOOL)
+        r = open_spool_file(entry->stage, entry, err);
+    if (r == 0) {
+        r = judge_trust(entry, other_boot, accept);
+        if (r < 0)
+            (void)error_errno(err, -r, "cannot note what was found in the journal of staged edits");
+    }
+    if (r == 0 && entry->state.draft)
+        draft_peek(entry);
+    return r;
+}
+
+struct used_numbers {
+    uint32_t *numbers;
+    size_t count;
+};
+
+static int compare_numbers(const void *left, const void *right)
+{
+    uint32_t a = *(const uint32_t *)left;
+    uint32_t b = *(const uint32_t *)right;
+    return (a > b) - (a < b);
+}
+
+static bool number_is_used(void *context, uint32_t number)
+{
+    const struct used_numbers *used = context;
+    return bsearch(&number, used->numbers, used->count, sizeof(number), compare_numbers) != NULL;
+}
+
+static void note_number(struct used_numbers *used, const struct entry *entry)
+{
+    if (entry && entry->staged && entry->state.content.kind == CONTENT_SPOOL)
+        used->numbers[used->count++] = entry->state.content.spool_number;
+}
+
+static bool no_number_is_used(void *context, uint32_t number)
+{
+    (void)context;
+    (void)number;
+    return false;
+}
+
+/* What lies on disk is of no use to anybody. */
+static void clear_unseen(struct stage *stage)
+{
+    spool_sweep(stage->spool, no_number_is_used, NULL);
+    stage_clear(stage);
+}
+
+/* Data files that nothing refers to are deleted, and new numbers begin behind the rest. */
+static int sweep(struct stage *stage)
+{
+    size_t bucket = 0;
+    struct used_numbers used = {.numbers = calloc(stage->table.count + 2, sizeof(*used.numbers))};
+
+    if (!used.numbers)
+        return -ENOMEM;
+    for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, (struct slot *)(uintptr_t)slot))
+        note_number(&used, slot->entry);
+    note_number(&used, stage->document);
+    qsort(used.numbers, used.count, sizeof(*used.numbers), compare_numbers);
+    spool_sweep(stage->spool, number_is_used, &used);
+    free(used.numbers);
+    return 0;
+}
+
+static int take_up(struct stage *stage, const struct replay *replay, bool accept, struct wfs_error *err)
+{
+    size_t bucket = 0;
+    struct boot_id boot = boot_id_now();
+    bool other_boot = strcmp(boot.text, replay->base.boot_id) != 0;
+
+    if (replay->has_lost_source)
+        return error_rule(err, WFS_CODE_JOURNAL_DAMAGED,
+                          "the journal of staged edits names a tensor that the model does not have");
+    if (sweep(stage) < 0)
+        return error_no_memory(err);
+    for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        int r = slot->entry ? take_up_entry(slot->entry, other_boot, accept, err) : 0;
+        if (r < 0)
+            return r;
+    }
+    if (stage->document->staged) {
+        int r = take_up_entry(stage->document, other_boot, accept, err);
+        if (r < 0)
+            return r;
+    }
+    int r = append_base(stage);
+    return r < 0 ? error_errno(err, -r, "cannot write the journal of staged edits") : 0;
+}
+
+static void say_resumed(struct stage *stage, uint64_t cut)
+{
+    size_t count = count_changes(stage);
+    char tail[64] = "";
+
+    if (cut > 0)
+        (void)snprintf(tail, sizeof(tail), " (cut a torn tail of %" PRIu64 " bytes)", cut);
+    if (asprintf(&stage->resumed, "resumed %zu staged change%s from %s%s", count, count == 1 ? "" : "s",
+                 printable_string(stage->spool_path).text, tail) < 0)
+        stage->resumed = NULL;
+}
+
+static int refuse_other_model(const struct stage *stage, struct wfs_error *err)
+{
+    return error_rule(err, WFS_CODE_SOURCE_CHANGED,
+                      "%s: the staged edits in %s were made against another version of the model; put that "
+                      "one back, or drop "
+                      "them with --discard-staging",
+                      printable_string(stage->name).text, printable_string(stage->spool_path).text);
+}
+
+static int judge(struct stage *stage, const struct replay *replay, const struct stage_options *options,
+                 uint64_t cut, struct wfs_error *err)
+{
+    struct base_identity now = base_identity_of(stage->generation);
+    bool same = replay->has_base && base_identity_equal(&now, &replay->base.identity);
+
+    if (!replay->has_base || (replay->has_intent && !same && base_identity_equal(&now, &replay->intent))) {
+        clear_unseen(stage);
+        return 0;
+    }
+    if (!same)
+        return refuse_other_model(stage, err);
+    int r = take_up(stage, replay, options->accept_unsynced, err);
+    if (r < 0)
+        return r;
+    if (stage_has_changes(stage))
+        say_resumed(stage, cut);
+    else
+        stage_drop_spool_if_unused(stage);
+    return 0;
+}
+
+/* The journal goes first: a crash leaves all edits or none. */
+static int discard_unseen(struct stage *stage, struct wfs_error *err)
+{
+    int r = stage_start_journal(stage);
+    r = r < 0 ? r : journal_sync(spool_journal(stage->spool));
+    if (r < 0)
+        return error_errno(err, -r, "cannot discard the staged edits in %s",
+                           printable_string(stage->spool_path).text);
+    clear_unseen(stage);
+    return 0;
+}
+
+int recover(struct stage *stage, const struct stage_options *options, struct wfs_error *err)
+{
+    const struct spool_place place = {stage->spool_parent, stage->spool_name};
+    struct replay replay = {.stage = stage};
+    struct journal *journal = NULL;
+    uint64_t cut = 0;
+    int r = spool_open(&place, stage->mountpoint, &stage->spool, err);
+
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    if (options->discard)
+        return discard_unseen(stage, err);
+    r = journal_open(spool_dirfd(stage->spool), replay_payload, &replay, &journal, &cut, err);
+    if (r == -ENOENT) {
+        clear_unseen(stage);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    spool_set_journal(stage->spool, journal);
+    return judge(stage, &replay, options, cut, err);
+}

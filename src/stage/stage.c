@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage/stage.h"
+
+#include "base/error.h"
+#include "stage/pending.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+DEFINE_CLEANUP(struct stage, stage, stage_close)
+
+/* --- opening
+ * ------------------------------------------------------------------------------------------------- */
+
+static uint64_t first_free_id(const struct generation *generation)
+{
+    uint64_t next = 1;
+
+    for (size_t i = 0; i < generation_count(generation); i++) {
+        uint64_t id = generation_version(generation, i).id;
+        next = id >= next ? id + 1 : next;
+    }
+    return next;
+}
+
+static void init_locks(struct stage *stage)
+{
+    pthread_rwlockattr_t attributes;
+
+    pthread_rwlockattr_init(&attributes);
+    /* a commit must not wait behind an endless stream of changes */
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&stage->gate, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+    pthread_mutex_init(&stage->lock, NULL);
+}
+
+static bool copy_string(char **to, const char *from)
+{
+    *to = from ? strdup(from) : NULL;
+    return !from || *to;
+}
+
+static struct layout default_layout(const struct generation *generation)
+{
+    return (struct layout){.kind = generation_is_empty(generation) ? LAYOUT_CANONICAL : LAYOUT_KEEP};
+}
+
+static struct stage *stage_new(int dirfd, const char *name, struct generation *generation,
+                               const struct stage_options *options)
+{
+    struct stage *stage = calloc(1, sizeof(*stage));
+    if (!stage)
+        return NULL;
+    init_locks(stage);
+    stage->dirfd = dirfd;
+    stage->spool_parent = -1;
+    stage->options = *options;
+    stage->create = options->create || options->output;
+    stage->generation = generation_ref(generation);
+    stage->next_id = first_free_id(generation);
+    stage->layout = default_layout(generation);
+    stage->clock =
+        generation_is_empty(generation) ? (struct timespec){0, 0} : generation_stat(generation)->st_mtim;
+    bool ok = table_init(&stage->table) == 0 && copy_string(&stage->name, name) &&
+              copy_string(&stage->path, options->path ? options->path : name) &&
+              copy_string(&stage->mountpoint, options->mountpoint) &&
+              copy_string(&stage->link, options->link) && copy_string(&stage->link_name, options->link_name);
+    if (ok)
+        stage->document = entry_new(stage, stage->next_id++);
+    if (!ok || !stage->document) {
+        stage_close(stage);
+        return NULL;
+    }
+    return stage;
+}
+
+/* The directory part of a path and its last component. */
+static int split_elsewhere(const char *path, int *ret_parent, char **ret_name)
+{
+    auto_free char *copy = strdup(path);
+    if (!copy)
+        return -ENOMEM;
+    for (size_t length = strlen(copy); length > 1 && copy[length - 1] == '/'; length--)
+        copy[length - 1] = '\0';
+    char *slash = strrchr(copy, '/');
+    *ret_name = strdup(slash ? slash + 1 : copy);
+    if (slash)
+        slash[slash == copy ? 1 : 0] = '\0';
+    *ret_parent = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *ret_parent < 0 ? -errno : *ret_name ? 0 : -ENOMEM;
+}
+
+static int place_spool(struct stage *stage, const struct stage_options *options, struct wfs_error *err)
+{
+    if (options->staging) {
+        int r = split_elsewhere(options->staging, &stage->spool_parent, &stage->spool_name);
+        if (r < 0)
+            return error_errno(err, -r, "cannot use %s as staging directory",
+                               printable_string(options->staging).text);
+        return copy_string(&stage->spool_path, options->staging) ? 0 : error_no_memory(err);
+    }
+    stage->spool_parent = fcntl(stage->dirfd, F_DUPFD_CLOEXEC, 3);
+    stage->spool_name = spool_directory_name(stage->name);
+    if (stage->spool_parent < 0 || !stage->spool_name)
+        return error_no_memory(err);
+    const char *slash = strrchr(stage->path, '/');
+    int r = slash ? asprintf(&stage->spool_path, "%.*s/%s", (int)(slash - stage->path), stage->path,
+                             stage->spool_name)
+                  : asprintf(&stage->spool_path, "%s", stage->spool_name);
+    if (r < 0) {
+        stage->spool_path = NULL;
+        return error_no_memory(err);
+    }
+    return 0;
+}
+
+/* blobs/<40 or 64 hex digits>: the name is a digest of the bytes. */
+static bool is_cache_blob(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return false;
+    size_t length = strlen(slash + 1);
+    return (length == 40 || length == 64) && strspn(slash + 1, "0123456789abcdef") == length &&
+           slash - path >= 6 && memcmp(slash - 6, "/blobs", 6) == 0;
+}
+
+static void judge_writable(struct stage *stage, const struct stage_options *options)
+{
+    struct wfs_error *why = &stage->read_only_why;
+
+    if (options->read_only)
+        (void)error_rule(why, WFS_CODE_READ_ONLY, "%s: mounted read-only (-o ro)",
+                         printable_string(stage->path).text);
+    else if (is_cache_blob(stage->path))
+        (void)error_rule(
+            why, WFS_CODE_READ_ONLY,
+            "%s: belongs to a Hugging Face cache, where nothing is changed; mount it with -o output=PATH to "
+            "commit elsewhere",
+            printable_string(stage->path).text);
+    else if (faccessat(stage->spool_parent, ".", W_OK, AT_EACCESS) < 0)
+        (void)error_rule(
+            why, WFS_CODE_READ_ONLY,
+            "%s: cannot write beside the model (%s); mount it with -o staging=DIR, or with -o output=PATH to "
+            "commit elsewhere",
+            printable_string(stage->path).text, errno == EROFS ? "read-only file system" : "no permission");
+}
+
+int stage_open(int dirfd, const char *name, struct generation *generation,
+               const struct stage_options *options, struct stage **ret_stage, struct wfs_error *err)
+{
+    __attribute__((cleanup(cleanup_stage))) struct stage *stage = stage_new(dirfd, name, generation, options);
+    if (!stage)
+        return error_no_memory(err);
+    int r = place_spool(stage, options, err);
+    if (r < 0)
+        return r;
+    judge_writable(stage, options);
+    if (!stage->read_only_why.errnum) {
+        pthread_mutex_lock(&stage->lock);
+        r = recover(stage, options, err);
+        pthread_mutex_unlock(&stage->lock);
+        if (r < 0)
+            return r;
+        stage_settle_resumed(stage);
+    }
+    stage->options = (struct stage_options){
+        .follow = options->follow,
+        .replace_link = options->replace_link,
+        .link_dirfd = options->link_dirfd,
+        .output = options->output,
+    };
+    *ret_stage = take_ptr(stage);
+    return 0;
+}
+
+/* --- closing
+ * ------------------------------------------------------------------------------------------------- */
+
+static void free_entries(struct stage *stage)
+{
+    auto_lock(&stage->lock);
+
+    for (size_t bucket = 0; stage->table.buckets && bucket < stage->table.bucket_count; bucket++) {
+        for (struct slot *slot = stage->table.buckets[bucket]; slot; slot = slot->next) {
+            struct entry *entry = slot->entry;
+            slot->entry = NULL;
+            if (!entry)
+                continue;
+            entry->slot = NULL;
+            entry_set_staged(entry, false);
+        }
+    }
+    if (stage->document) {
+        stage->document->staged = false;
+        stage->document->refs = 1;
+        entry_unref_locked(stage->document);
+    }
+}
+
+void stage_close(struct stage *stage)
+{
+    if (!stage)
+        return;
+    if (stage->spool) {
+        (void)stage_sync_all(stage);
+        auto_lock(&stage->lock);
+        if (!stage_has_changes(stage) && !stage_has_scratch(stage))
+            stage_drop_spool_if_unused(stage);
+    }
+    free_entries(stage);
+    table_free(&stage->table);
+    image_unref(stage->preview);
+    spool_close(stage->spool);
+    if (stage->spool_parent >= 0)
+        close(stage->spool_parent);
+    generation_unref(stage->generation);
+    metadata_clear(&stage->metadata);
+    problem_list_clear(&stage->last.problems);
+    free(stage->name);
+    free(stage->path);
+    free(stage->mountpoint);
+    free(stage->link);
+    free(stage->link_name);
+    free(stage->spool_name);
+    free(stage->spool_path);
+    free(stage->document_error);
+    free(stage->last_note);
+    free(stage->resumed);
+    free(stage->commit_error);
+    pthread_mutex_destroy(&stage->lock);
+    pthread_rwlock_destroy(&stage->gate);
+    free(stage);
+}
+
+/* --- answers
+ * --------------------------------------------------------------------------------------------------- */
+
+int stage_writable(const struct stage *stage, struct wfs_error *err)
+{
+    if (stage->read_only_why.errnum && err)
+        *err = stage->read_only_why;
+    return -stage->read_only_why.errnum;
+}
+
+struct generation *stage_generation(struct stage *stage)
+{
+    auto_lock(&stage->lock);
+    return generation_ref(stage->generation);
+}
+
+uint64_t stage_change_count(const struct stage *stage)
+{
+    return atomic_load(&stage->changes);
+}
+
+struct timespec stage_mtime(const struct stage *stage)
+{
+    auto_lock((pthread_mutex_t *)(uintptr_t)&stage->lock);
+    return stage->clock;
+}
+
+bool stage_is_committing(const struct stage *stage)
+{
+    auto_lock((pthread_mutex_t *)(uintptr_t)&stage->lock);
+    return stage->commit_state == COMMIT_RUNNING;
+}
+
+const char *stage_directory(struct stage *stage)
+{
+    auto_lock(&stage->lock);
+    return stage->spool ? stage->spool_path : NULL;
+}
+
+void stage_note(struct stage *stage, const struct wfs_error *err)
+{
+    auto_lock(&stage->lock);
+    free(stage->last_note);
+    stage->last_note = strdup(err->text);
+}
+
+int stage_set_mode(struct stage *stage, struct entry *entry, mode_t mode)
+{
+    int r = change_begin(stage);
+    if (r < 0)
+        return r;
+    auto_change struct stage *gate = stage;
+    auto_lock(&stage->lock);
+    if (entry->retired)
+        return -ESTALE;
+    entry->state.mode = mode & 0777;
+    entry->state.ctime = stage->clock;
+    return 0;
+}
+
+int stage_set_times(struct stage *stage, struct entry *entry, const struct timespec *atime,
+                    const struct timespec *mtime)
+{
+    int r = change_begin(stage);
+    if (r < 0)
+        return r;
+    auto_change struct stage *gate = stage;
+    auto_lock(&stage->lock);
+    if (entry->retired)
+        return -ESTALE;
+    if (atime)
+        entry->state.atime = *atime;
+    if (mtime)
+        entry->state.mtime = *mtime;
+    entry->state.ctime = stage->clock;
+    return 0;
+}
