@@ -10,7 +10,6 @@ static void say(const char *format, va_list arguments)
     fflush(stdout);
     fputs("weightfs: ", stderr);
     vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
 }
 
 void cmd_say(const char *format, ...)
@@ -19,6 +18,7 @@ void cmd_say(const char *format, ...)
     va_start(arguments, format);
     say(format, arguments);
     va_end(arguments);
+    fputc('\n', stderr);
 }
 
 int cmd_usage(const char *verb, const char *format, ...)
@@ -27,7 +27,7 @@ int cmd_usage(const char *verb, const char *format, ...)
     va_start(arguments, format);
     say(format, arguments);
     va_end(arguments);
-    cmd_say("'weightfs help %s' explains the verb.", verb);
+    fprintf(stderr, " ('weightfs help %s' explains)\n", verb);
     return EXIT_USAGE;
 }
 

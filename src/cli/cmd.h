@@ -3,9 +3,9 @@
  * What every verb of the command shares: its signature, the exit codes, and how it says that something went
  * wrong.
  *
- * A verb is `int cmd_VERB(int argc, char **argv)`: argv[0] is the verb, getopt_long() is ready to use, the
- * return value is the exit code. Sentences go to stderr as `weightfs: SENTENCE`; stdout holds nothing but the
- * answer.
+ * A verb is `int cmd_VERB(int argc, char **argv)`: argv[0] is "weightfs: VERB", with which getopt_long()
+ * begins its own sentences; the return value is the exit code. Sentences go to stderr as `weightfs:
+ * SENTENCE`; stdout holds nothing but the answer.
  */
 #ifndef CLI_CMD_H
 #define CLI_CMD_H
@@ -60,7 +60,7 @@ int cmd_version(int argc, char **argv);
  * printable(). */
 void cmd_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints the sentence and where the verb is explained; EXIT_USAGE. */
+/* Prints the sentence, and in its end where the verb is explained; EXIT_USAGE. */
 int cmd_usage(const char *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Prints err->text and returns the exit code that belongs to it. */

@@ -8,6 +8,7 @@
 
 #include <getopt.h>
 #include <locale.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,10 +52,13 @@ static bool asks_for_help(int argc, char **argv)
 
 static int run_verb(const struct verb *verb, int argc, char **argv)
 {
+    char called[64]; /* what getopt_long() begins its sentences with */
+    snprintf(called, sizeof called, "weightfs: %s", verb->name);
     if (asks_for_help(argc, argv)) {
-        char *help[] = {(char[]){"help"}, argv[0], NULL};
+        char *help[] = {called, argv[0], NULL};
         return cmd_help(2, help);
     }
+    argv[0] = called;
     return verb->run(argc, argv);
 }
 
