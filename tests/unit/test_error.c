@@ -177,6 +177,7 @@ START_TEST(a_sentence_that_is_too_long_keeps_its_beginning_and_its_end)
         ck_assert_mem_eq(err.text, "ab", shift);
         ck_assert_ptr_nonnull(strstr(err.text, ": No space left on device"));
         ck_assert_ptr_nonnull(strstr(err.text, "..."));
+        ck_assert_ptr_null(strchr(err.text, '\\')); /* no character was cut in two */
         assert_utf8(err.text);
         error_prefix(&err, "%s: ", path);
         ck_assert_ptr_nonnull(strstr(err.text, ": No space left on device"));

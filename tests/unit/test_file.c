@@ -11,6 +11,8 @@ static struct scratch scratch;
 static struct file_pool *pool;
 static atomic_int fsync_count;
 static atomic_int fsync_failures; /* how many of the next calls fail */
+static atomic_bool fsync_is_slow;
+static atomic_int fsync_finished;
 
 /* Stands in for the C library's, so that calls are counted and disks fail. */
 int fsync(int fd)
@@ -21,6 +23,9 @@ int fsync(int fd)
         errno = EIO;
         return -1;
     }
+    if (atomic_load(&fsync_is_slow))
+        usleep(100000);
+    atomic_fetch_add(&fsync_finished, 1);
     return (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -219,6 +224,7 @@ START_TEST(fifty_files_share_four_descriptors)
         snprintf(name, sizeof name, "%d", i);
         ck_assert_int_ge(io_read_some(file_acquire(files[i]), found, sizeof found - 1, 0), 1);
         ck_assert_str_eq(found, name);
+        ck_assert_int_le(count_descriptors(), before + 4);
         file_release(files[i]);
         ck_assert_int_le(count_descriptors(), before + 4);
     }
@@ -409,6 +415,49 @@ START_TEST(threads_share_a_pool)
 
 END_TEST
 
+static void *sync_file(void *file)
+{
+    ck_assert_int_eq(file_sync(file), 0);
+    return NULL;
+}
+
+START_TEST(who_syncs_a_file_that_is_being_synced_waits_for_it)
+{
+    struct file *file = open_spool("a", true);
+    write_through(file, "x");
+    fsync_is_slow = true;
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, sync_file, file), 0);
+    while (atomic_load(&fsync_count) == 0)
+        usleep(1000);
+    ck_assert_int_eq(fsync_finished, 0);
+    ck_assert_int_eq(file_sync(file), 0);
+    ck_assert_int_eq(fsync_finished, 1);
+    pthread_join(thread, NULL);
+    file_unref(file);
+}
+
+END_TEST
+
+START_TEST(a_slow_sync_keeps_nobody_from_other_files)
+{
+    struct file *file = open_spool("a", true);
+    struct file *other = open_spool("b", true);
+    write_through(file, "x");
+    fsync_is_slow = true;
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, sync_file, file), 0);
+    while (atomic_load(&fsync_count) == 0)
+        usleep(1000);
+    write_through(other, "y");
+    ck_assert_int_eq(fsync_finished, 0);
+    pthread_join(thread, NULL);
+    file_unref(file);
+    file_unref(other);
+}
+
+END_TEST
+
 static void *create_and_drop(void *prefix)
 {
     for (int i = 0; i < 100; i++) {
@@ -457,6 +506,8 @@ int main(void)
         a_file_to_be_unlinked_goes_with_its_last_reference,
         threads_share_a_pool,
         threads_create_and_drop_files_at_once,
+        who_syncs_a_file_that_is_being_synced_waits_for_it,
+        a_slow_sync_keeps_nobody_from_other_files,
     };
     return RUN_TESTS_WITH("file", tests, setup, teardown);
 }

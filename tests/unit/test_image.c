@@ -132,6 +132,7 @@ START_TEST(every_range_is_sliced)
             for (size_t i = 0; i < slice.count; i++) {
                 const struct image_slice_part *part = &slice.parts[i];
                 char bytes[MIXED_LENGTH];
+                ck_assert_uint_gt(part->length, 0);
                 if (part->fd >= 0)
                     ck_assert_int_eq(io_read_at(part->fd, bytes, part->length, part->offset), 0);
                 else

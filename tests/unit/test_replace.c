@@ -112,6 +112,18 @@ static void assert_holds(const char *name, const char *text)
     ck_assert_msg(scratch_holds(&scratch, name, text, strlen(text)), "%s does not hold %s", name, text);
 }
 
+/* The name of the only file, a hidden one. */
+static void only_name(char name[256])
+{
+    DIR *directory = opendir(scratch.path);
+    ck_assert_ptr_nonnull(directory);
+    for (struct dirent *entry; (entry = readdir(directory));)
+        if (strlen(entry->d_name) > 2)
+            strcpy(name, entry->d_name);
+    closedir(directory);
+    ck_assert_int_eq(scratch_count(&scratch), 1);
+}
+
 static struct stat stat_of(const char *name)
 {
     struct stat st;
@@ -451,6 +463,27 @@ START_TEST(the_longest_name_can_be_replaced)
 
 END_TEST
 
+START_TEST(a_hidden_name_is_utf8_and_ends_in_random_digits)
+{
+    broken.tmpfile = true;
+    for (int shift = 0; shift < 3; shift++) {
+        char name[256] = "ab";
+        for (int i = shift; i + 3 <= 255; i += 3)
+            memcpy(name + i, "\xe6\xbc\xa2", 3);
+        struct replace *replace = begin(name, &anew, "2");
+        char hidden[256];
+        only_name(hidden);
+        size_t length = strlen(hidden);
+        ck_assert_int_eq(hidden[0], '.');
+        ck_assert_mem_eq(hidden + length - 26, ".weightfs-", 10);
+        ck_assert_uint_eq(strspn(hidden + length - 16, "0123456789abcdef"), 16);
+        ck_assert_uint_eq((length - 27 - (size_t)shift) % 3, 0);
+        replace_free(replace);
+    }
+}
+
+END_TEST
+
 START_TEST(a_name_that_cannot_be_is_refused_at_once)
 {
     struct replace *replace = NULL;
@@ -533,6 +566,7 @@ int main(void)
         a_backup_that_is_a_link_of_the_old_file_already_stays,
         no_old_file_needs_no_backup,
         a_backup_that_cannot_be_made_changes_nothing,
+        a_hidden_name_is_utf8_and_ends_in_random_digits,
         a_name_that_cannot_be_is_refused_at_once,
         the_callers_directory_descriptor_may_be_closed_meanwhile,
     };
