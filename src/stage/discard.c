@@ -29,8 +29,7 @@ static int drop_everything(struct stage *stage, struct wfs_error *err)
     return r < 0 ? error_errno(err, -r, "cannot write the journal of staged edits") : 0;
 }
 
-/* --- single names
- * ---------------------------------------------------------------------------------------------- */
+/* --- single names --- */
 
 static bool literal_match(struct key key, const char *wanted)
 {

@@ -13,8 +13,7 @@
 
 #include <string.h>
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static bool nothing_staged(const struct stage *stage)
 {
@@ -63,8 +62,7 @@ struct image *document_image(struct stage *stage)
     return nothing_staged(stage) ? generation_document_image(stage->generation) : render(stage);
 }
 
-/* --- applying
- * ------------------------------------------------------------------------------------------------ */
+/* --- applying --- */
 
 /* One thing that a document changes: a file's declaration, or that of a name without a file. */
 struct declared_change {
@@ -313,8 +311,7 @@ static int apply(struct stage *stage, const struct wfs_header *header)
     return r;
 }
 
-/* --- settling
- * ------------------------------------------------------------------------------------------------ */
+/* --- settling --- */
 
 static bool is_blank(const char *text, size_t length)
 {

@@ -6,8 +6,7 @@
 #include "stage/pending.h"
 #include "stage/record.h"
 
-/* --- gate
- * ---------------------------------------------------------------------------------------------------- */
+/* --- gate --- */
 
 int change_begin(struct stage *stage)
 {
@@ -33,8 +32,7 @@ void change_end(struct stage *stage)
     pthread_rwlock_unlock(&stage->gate);
 }
 
-/* --- edits
- * --------------------------------------------------------------------------------------------------- */
+/* --- edits --- */
 
 void edit_begin(struct edit *edit, struct stage *stage)
 {
@@ -78,8 +76,7 @@ void edit_end(struct edit *edit)
     bytes_clear(&edit->payload);
 }
 
-/* --- one entry
- * ----------------------------------------------------------------------------------------------- */
+/* --- one entry --- */
 
 /* A tensor that is just the model's again, or a document that is rendered, has nothing in the journal. */
 static bool needs_no_record(const struct stage *stage, struct key key, const struct entry_state *state)

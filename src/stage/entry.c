@@ -8,8 +8,7 @@
 
 #define DEFAULT_MODE 0600
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 struct entry *entry_new(struct stage *stage, uint64_t id)
 {
@@ -118,8 +117,7 @@ void stage_touch(struct stage *stage, struct entry *entry)
     atomic_fetch_add(&stage->changes, 1);
 }
 
-/* --- finding
- * ------------------------------------------------------------------------------------------------- */
+/* --- finding --- */
 
 bool base_find(const struct stage *stage, struct key key, size_t *ret_index)
 {

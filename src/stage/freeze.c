@@ -14,8 +14,7 @@
 #define WAIT_MS 1000
 #define STEP_MS 5
 
-/* --- freezing
- * ------------------------------------------------------------------------------------------------ */
+/* --- freezing --- */
 
 static bool has_writers(struct stage *stage)
 {
@@ -71,8 +70,7 @@ void stage_thaw(struct stage *stage)
     atomic_store(&stage->frozen, false);
 }
 
-/* --- checking
- * ------------------------------------------------------------------------------------------------ */
+/* --- checking --- */
 
 static void keep_checked(struct stage *stage, struct outcome *outcome, struct timespec begun)
 {
@@ -112,8 +110,7 @@ int stage_check(struct stage *stage, struct wfs_error *err)
     return r;
 }
 
-/* --- the preview
- * ----------------------------------------------------------------------------------------------- */
+/* --- the preview --- */
 
 /* With stage->lock held: the preview of the present change count; NULL while problems are pending. */
 static struct image *current_preview(struct stage *stage)

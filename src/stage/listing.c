@@ -114,8 +114,7 @@ void stage_listing_free(struct stage_listing *listing)
     *listing = (struct stage_listing){0};
 }
 
-/* --- how much
- * ------------------------------------------------------------------------------------------------ */
+/* --- how much --- */
 
 static bool is_tensor_change(const struct slot *slot)
 {

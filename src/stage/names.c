@@ -7,8 +7,7 @@
 
 #include <limits.h>
 
-/* --- creating
- * ------------------------------------------------------------------------------------------------ */
+/* --- creating --- */
 
 static bool is_tensor_space(enum space space)
 {
@@ -132,8 +131,7 @@ int stage_create(struct stage *stage, enum stage_place place, const char *file_n
     return entry_create(stage, place, file_name, mode, ret_entry);
 }
 
-/* --- removing
- * ------------------------------------------------------------------------------------------------ */
+/* --- removing --- */
 
 /* What is left of a name whose file goes: the model's tensors stay known as removed, declarations stay with
  * the name. */

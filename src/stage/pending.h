@@ -229,8 +229,7 @@ struct stage {
     struct outcome last;
 };
 
-/* --- state.c
- * ------------------------------------------------------------------------------------------------- */
+/* --- state.c --- */
 
 int declaration_copy(struct declaration *to, const struct declaration *from); /* replaces `to` */
 void declaration_clear(struct declaration *declaration);
@@ -249,8 +248,7 @@ void content_clear(struct content *content);
 #define auto_state       __attribute__((cleanup(state_clear))) struct entry_state
 #define auto_declaration __attribute__((cleanup(declaration_clear))) struct declaration
 
-/* --- slot.c
- * -------------------------------------------------------------------------------------------------- */
+/* --- slot.c --- */
 
 int table_init(struct table *table);
 void table_free(struct table *table); /* its entries must be gone */
@@ -260,8 +258,7 @@ void slot_drop_if_empty(struct table *table, struct slot *slot);
 struct slot *slot_next(const struct table *table, size_t *bucket, struct slot *slot); /* NULL, &0 to begin */
 struct key slot_key(const struct slot *slot);
 
-/* --- entry.c: all with stage->lock held, but for entry_new()
- * ------------------------------------------------ */
+/* --- entry.c: all with stage->lock held, but for entry_new() --- */
 
 struct entry *entry_new(struct stage *stage, uint64_t id); /* one reference; no name */
 void entry_unref_locked(struct entry *entry);
@@ -297,8 +294,7 @@ void spool_file_doomed(struct stage *stage, const struct entry_state *state);
 /* Deletes the staging directory when nothing in it is needed any more. */
 void stage_drop_spool_if_unused(struct stage *stage);
 
-/* --- edit.c: one atomic change of names and states
- * ------------------------------------------------------------- */
+/* --- edit.c: one atomic change of names and states --- */
 
 struct edit {
     struct stage *stage;
@@ -318,8 +314,7 @@ void edit_end(struct edit *edit);
  * success. With stage->lock held, and the entry's content_lock when bytes change. */
 int entry_update(struct entry *entry, struct entry_state *next);
 
-/* --- gate
- * ---------------------------------------------------------------------------------------------------- */
+/* --- gate --- */
 
 /* Begins a change: 0, -EBUSY during a commit, -EROFS. After 0, change_end() is owed. */
 int change_begin(struct stage *stage);
@@ -336,8 +331,7 @@ static inline void cleanup_change(struct stage **stage)
 /* `auto_change struct stage *gate = stage;` after change_begin() */
 #define auto_change __attribute__((cleanup(cleanup_change), unused))
 
-/* --- content.c
- * ----------------------------------------------------------------------------------------------- */
+/* --- content.c --- */
 
 /* With the entry's content_lock held: makes the entry's bytes a spool file of its own that may be written,
  * with `keep` of its present bytes in it. */
@@ -348,8 +342,7 @@ int content_replace(struct entry *entry, const struct image *image);
 int spool_fill(struct file *spool, uint64_t offset, const struct image *image, uint64_t from,
                uint64_t length);
 
-/* --- names.c: with stage->lock held
- * --------------------------------------------------------------------------- */
+/* --- names.c: with stage->lock held --- */
 
 int entry_create(struct stage *stage, enum stage_place place, const char *file_name, mode_t mode,
                  struct entry **ret_entry); /* past the gate */
@@ -357,15 +350,13 @@ void edit_name_gone(struct edit *edit, struct key key, const struct declaration 
 void name_gone(struct entry *entry);
 int document_hide(struct stage *stage);
 
-/* --- write.c, handle.c
- * ---------------------------------------------------------------------------------------- */
+/* --- write.c, handle.c --- */
 
 int entry_truncate(struct entry *entry, enum stage_place place,
                    uint64_t size);               /* past the gate, no lock held */
 void handle_detach(struct stage_handle *handle); /* undoes what opening did; does not free */
 
-/* --- ingest.c
- * ------------------------------------------------------------------------------------------------ */
+/* --- ingest.c --- */
 
 /* Looks at a draft's header again; stage->lock held. */
 void draft_peek(struct entry *entry);
@@ -374,8 +365,7 @@ int draft_settle(struct entry *entry);
 /* Why a draft is not a tensor yet: NPY_INVALID or NPY_INCOMPLETE with a sentence; stage->lock held. */
 void draft_explain(const struct entry *entry, struct wfs_error *ret_why);
 
-/* --- document.c
- * ---------------------------------------------------------------------------------------------- */
+/* --- document.c --- */
 
 /* Applies the document as written, when nobody writes it any more; no lock held. */
 int document_settle(struct stage *stage);
@@ -388,8 +378,7 @@ bool metadata_same(const struct metadata_map *a, const struct metadata_map *b); 
 /* The map as it would be committed; pairs are malloc'd, strings borrowed; stage->lock held. */
 int pending_metadata(const struct stage *stage, struct metadata_map *ret_map);
 
-/* --- problem.c
- * ----------------------------------------------------------------------------------------------- */
+/* --- problem.c --- */
 
 void problem_add(struct problem_list *list, enum wfs_code code, bool is_warning, struct key tensor,
                  const char *expected, const char *found, const char *format, ...)
@@ -400,8 +389,7 @@ void problem_list_clear(struct problem_list *list);
 int error_problems(struct wfs_error *err, const struct problem_list *problems);
 #define NO_TENSOR ((struct key){SPACE_TENSOR, NULL, 0})
 
-/* --- recover.c
- * ----------------------------------------------------------------------------------------------- */
+/* --- recover.c --- */
 
 /* Opens what is on disk and takes it up, or refuses; called once, by stage_open(). */
 int recover(struct stage *stage, const struct stage_options *options, struct wfs_error *err);
@@ -433,8 +421,7 @@ void stage_forget(struct stage *stage);
 /* fsyncs every staged file, then the journal and the directories; no lock held. */
 int stage_sync_all(struct stage *stage);
 
-/* --- publish.c, discard.c
- * -------------------------------------------------------------------------------------- */
+/* --- publish.c, discard.c --- */
 
 /* Freezes staging: every further change gets -EBUSY. Waits up to 1 s for closes on their way, then -EBUSY
  * names who writes. */

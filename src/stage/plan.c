@@ -16,8 +16,7 @@ void plan_clear(struct plan *plan)
     *plan = PLAN_EMPTY;
 }
 
-/* --- collecting
- * ---------------------------------------------------------------------------------------------- */
+/* --- collecting --- */
 
 static int plan_reserve(struct plan *plan, size_t capacity)
 {
@@ -137,8 +136,7 @@ int plan_collect(struct stage *stage, struct plan *plan, struct problem_list *pr
     return collect_new(stage, plan, taken, problems);
 }
 
-/* --- placing and encoding
- * -------------------------------------------------------------------------------------- */
+/* --- placing and encoding --- */
 
 static struct layout_source source_of(const struct stage *stage)
 {
@@ -200,8 +198,7 @@ static int plan_encode(struct stage *stage, struct plan *plan, struct wfs_error 
     return r < 0 ? error_no_memory(err) : 0;
 }
 
-/* --- the model as a whole
- * -------------------------------------------------------------------------------------- */
+/* --- the model as a whole --- */
 
 static bool metadata_lacks_format(const struct metadata_map *map)
 {

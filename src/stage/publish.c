@@ -5,32 +5,14 @@
  * rollback.
  */
 #include "base/error.h"
-#include "base/replace.h"
-#include "stage/plan.h"
+#include "stage/commit.h"
 #include "stage/record.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
-
-#define SPACE_SLACK ((uint64_t)1 << 20) /* bytes for the file system's own records */
-
-struct commit {
-    struct stage *stage;
-    const struct commit_options *options;
-    const struct commit_observer *observer;
-    struct plan plan;
-    struct problem_list problems;
-    int target_dirfd;
-    const char *target_name;
-    struct replace *replace;
-    struct generation *next;
-    struct clone_cost cost;
-    bool unsure; /* replaced, but the directory's fsync failed */
-};
 
 static void set_phase(struct stage *stage, enum commit_phase phase)
 {
@@ -45,95 +27,7 @@ static int check_cancelled(struct stage *stage, struct wfs_error *err)
     return error_rule(err, WFS_CODE_CANCELLED, "the commit was cancelled; nothing was changed");
 }
 
-/* --- 2: the target must be what it was
- * ----------------------------------------------------------------------------- */
-
-int commit_target(const struct stage *stage, int *ret_dirfd, const char **ret_name, struct wfs_error *err)
-{
-    *ret_dirfd = stage->dirfd;
-    *ret_name = stage->name;
-    if (!stage->link || stage->options.output || stage->options.follow)
-        return 0;
-    if (stage->options.replace_link) {
-        *ret_dirfd = stage->options.link_dirfd;
-        *ret_name = stage->link_name;
-        return 0;
-    }
-    return error_rule(err, WFS_CODE_NOT_PERMITTED,
-                      "%s is a symlink to %s; mount it with -o follow to replace what it points to, or with "
-                      "-o replace_link to "
-                      "put a file in the link's place",
-                      printable_string(stage->link).text, printable_string(stage->path).text);
-}
-
-static int check_target(const struct commit *commit, struct wfs_error *err)
-{
-    const struct stage *stage = commit->stage;
-    struct stat st;
-
-    if (stage->create) {
-        if (!commit->options->force && fstatat(stage->dirfd, stage->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-            return error_rule(err, WFS_CODE_TARGET_EXISTS, "%s: exists already; --force replaces it",
-                              printable_string(stage->path).text);
-        return 0;
-    }
-    struct base_identity identity = base_identity_of(stage->generation);
-    int r = base_identity_check(stage->dirfd, stage->name, &identity);
-    if (r == 1 || commit->options->force)
-        return 0;
-    if (r < 0 && r != -ENOENT)
-        return error_errno(err, -r, "cannot look at %s", printable_string(stage->path).text);
-    return error_rule(
-        err, WFS_CODE_SOURCE_CHANGED, "%s: %s since it was opened; --force replaces it all the same",
-        printable_string(stage->path).text, r == -ENOENT ? "was removed" : "was changed by somebody else");
-}
-
-static void warn_of_links(struct commit *commit)
-{
-    const struct stage *stage = commit->stage;
-    struct stat st;
-
-    if (fstatat(commit->target_dirfd, commit->target_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISREG(st.st_mode) && st.st_nlink > 1)
-        problem_add(&commit->problems, WFS_CODE_NOT_PERMITTED, true, NO_TENSOR, NULL, NULL,
-                    "%s: %ld other name%s of this file keep%s the old model",
-                    printable_string(stage->path).text, (long)st.st_nlink - 1, st.st_nlink == 2 ? "" : "s",
-                    st.st_nlink == 2 ? "s" : "");
-}
-
-/* --- 4: the plan, and room for it
- * ------------------------------------------------------------------------------ */
-
-bool stage_can_clone(struct stage *stage)
-{
-    struct file *source = generation_file(stage->generation);
-    auto_close int probe = openat(stage->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (probe < 0 || !source)
-        return false;
-    int fd = file_acquire(source);
-    bool can = fd >= 0 && clone_possible(fd, probe);
-    if (fd >= 0)
-        file_release(source);
-    return can;
-}
-
-static int check_space(const struct commit *commit, struct wfs_error *err)
-{
-    struct stage *stage = commit->stage;
-    struct statvfs fs;
-    uint64_t needed =
-        plan_cost(&commit->plan, stage_can_clone(stage)).copied + commit->plan.header_size + SPACE_SLACK;
-
-    if (fstatvfs(commit->target_dirfd, &fs) < 0)
-        return 0;
-    uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (needed <= available)
-        return 0;
-    return error_rule(err, WFS_CODE_NO_SPACE,
-                      "%s: the commit needs %" PRIu64 " bytes beside the model, %" PRIu64
-                      " are free; nothing was changed",
-                      printable_string(stage->path).text, needed, available);
-}
+/* --- 4: the plan --- */
 
 static int make_plan(struct commit *commit, struct wfs_error *err)
 {
@@ -152,8 +46,7 @@ static int make_plan(struct commit *commit, struct wfs_error *err)
     return 0;
 }
 
-/* --- 5 to 7: the new file
- * -------------------------------------------------------------------------------------- */
+/* --- 5 to 7: the new file --- */
 
 static int report_progress(void *context, uint64_t done)
 {
@@ -233,8 +126,7 @@ static int validate(struct commit *commit, struct wfs_error *err)
     return 0;
 }
 
-/* --- 8 and 9: publishing
- * --------------------------------------------------------------------------------------- */
+/* --- 8 and 9: publishing --- */
 
 static int journal_intent(struct commit *commit, struct wfs_error *err)
 {
@@ -258,7 +150,7 @@ static int journal_intent(struct commit *commit, struct wfs_error *err)
 
 static int publish(struct commit *commit, struct wfs_error *err)
 {
-    int r = check_target(commit, err);
+    int r = commit_check_target(commit, err);
     r = r < 0 ? r : journal_intent(commit, err);
     r = r < 0 ? r : check_cancelled(commit->stage, err);
     if (r < 0)
@@ -268,8 +160,7 @@ static int publish(struct commit *commit, struct wfs_error *err)
     return r < 0 ? r : 0;
 }
 
-/* --- 10: the new generation takes over
- * ------------------------------------------------------------------------- */
+/* --- 10: the new generation takes over --- */
 
 /* A tensor that nobody touched is the same bytes in the new file: open handles move over, so that the old
  * file can go. */
@@ -325,8 +216,7 @@ static void take_over(struct commit *commit)
     generation_unref(before);
 }
 
-/* --- the whole
- * ------------------------------------------------------------------------------------------------- */
+/* --- the whole --- */
 
 static int commit_steps(struct commit *commit, struct wfs_error *err)
 {
@@ -334,16 +224,16 @@ static int commit_steps(struct commit *commit, struct wfs_error *err)
     struct stat keep;
 
     int r = commit_target(stage, &commit->target_dirfd, &commit->target_name, err);
-    r = r < 0 ? r : check_target(commit, err);
+    r = r < 0 ? r : commit_check_target(commit, err);
     if (r < 0)
         return r;
-    warn_of_links(commit);
+    commit_warn_of_links(commit);
     r = stage_sync_all(stage);
     if (r < 0)
         (void)error_errno(err, -r, "cannot sync the staged files"); /* the plan names the tensor */
     int planned = make_plan(commit, err);
     r = planned < 0 ? planned : r;
-    r = r < 0 ? r : check_space(commit, err);
+    r = r < 0 ? r : commit_check_space(commit, err);
     r = r < 0 ? r : check_cancelled(stage, err);
     if (r < 0)
         return r;

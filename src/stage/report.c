@@ -10,8 +10,7 @@
 
 #include <string.h>
 
-/* --- changes
- * ------------------------------------------------------------------------------------------------- */
+/* --- changes --- */
 
 static struct key origin_key(const struct entry *entry)
 {
@@ -144,8 +143,7 @@ void report_scratch(const struct stage *stage,
     }
 }
 
-/* --- JSON
- * ---------------------------------------------------------------------------------------------------- */
+/* --- JSON --- */
 
 static void json_key(struct bytes *out, const char *key)
 {

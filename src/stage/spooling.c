@@ -95,8 +95,7 @@ void stage_clear(struct stage *stage)
         (void)stage_start_journal(stage);
 }
 
-/* --- making it durable
- * ----------------------------------------------------------------------------------------- */
+/* --- making it durable --- */
 
 struct entry_list {
     struct entry **items;

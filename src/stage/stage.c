@@ -10,8 +10,7 @@
 
 DEFINE_CLEANUP(struct stage, stage, stage_close)
 
-/* --- opening
- * ------------------------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 static uint64_t first_free_id(const struct generation *generation)
 {
@@ -176,8 +175,7 @@ int stage_open(int dirfd, const char *name, struct generation *generation,
     return 0;
 }
 
-/* --- closing
- * ------------------------------------------------------------------------------------------------- */
+/* --- closing --- */
 
 static void free_entries(struct stage *stage)
 {
@@ -235,8 +233,7 @@ void stage_close(struct stage *stage)
     free(stage);
 }
 
-/* --- answers
- * --------------------------------------------------------------------------------------------------- */
+/* --- answers --- */
 
 int stage_writable(const struct stage *stage, struct wfs_error *err)
 {

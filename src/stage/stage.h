@@ -20,8 +20,7 @@ struct stage;
 struct entry;
 struct stage_handle;
 
-/* --- opening
- * ------------------------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 struct stage_options {
     bool read_only;         /* never stage anything */
@@ -63,8 +62,7 @@ uint64_t stage_change_count(const struct stage *stage);
  * with each change. */
 struct timespec stage_mtime(const struct stage *stage);
 
-/* --- names
- * --------------------------------------------------------------------------------------------------- */
+/* --- names --- */
 
 /* The directories of staging/. A file name in PLACE_NPY that ends in .npy and one in PLACE_TENSORS that is no
  * scratch name are views of the same entry; all other files are scratch. PLACE_ROOT holds metadata.json and
@@ -125,8 +123,7 @@ int stage_unlink(struct stage *stage, enum stage_place place, const char *file_n
 int stage_rename(struct stage *stage, enum stage_place from, const char *from_name, enum stage_place to,
                  const char *to_name, unsigned flags);
 
-/* --- bytes
- * --------------------------------------------------------------------------------------------------- */
+/* --- bytes --- */
 
 /* Opens a view of an entry. `flags` are open(2)'s: access mode, O_TRUNC, O_APPEND count. The handle keeps the
  * entry. */
@@ -173,8 +170,7 @@ int stage_set_times(struct stage *stage, struct entry *entry, const struct times
 int stage_sync_entry(struct stage *stage, struct entry *entry);
 int stage_sync_names(struct stage *stage);
 
-/* --- extended attributes
- * ------------------------------------------------------------------------------------- */
+/* --- extended attributes --- */
 
 /* user.safetensors.dtype, .shape and .name. get: appends the value; -ENODATA. list: appends NUL-terminated
  * names. */
@@ -184,8 +180,7 @@ int stage_xattr_set(struct stage *stage, struct entry *entry, const char *name, 
                     size_t size);
 int stage_xattr_remove(struct stage *stage, struct entry *entry, const char *name);
 
-/* --- the pending model as a whole
- * ------------------------------------------------------------------------------ */
+/* --- the pending model as a whole --- */
 
 /* What a commit would write. Its size, without errors; 0 while problems are pending. */
 uint64_t stage_preview_size(struct stage *stage);
@@ -193,8 +188,7 @@ uint64_t stage_preview_size(struct stage *stage);
 /* -EINVAL while problems are pending. *ret_change is the change count it is valid for. */
 int stage_preview(struct stage *stage, struct image **ret_image, uint64_t *ret_change);
 
-/* --- commit, check, discard
- * ------------------------------------------------------------------------------------ */
+/* --- commit, check, discard --- */
 
 enum commit_phase {
     COMMIT_PLANNING,
@@ -240,8 +234,7 @@ int stage_check(struct stage *stage, struct wfs_error *err);
  * matched. */
 int stage_discard(struct stage *stage, char *const *globs, size_t count, struct wfs_error *err);
 
-/* --- reports
- * --------------------------------------------------------------------------------------------------- */
+/* --- reports --- */
 
 /* What only the face knows: NULL members are written as null. */
 struct stage_face {

@@ -149,8 +149,7 @@ ssize_t stage_write(struct stage_handle *handle, const void *data, size_t length
     return written < 0 ? written : written + (ssize_t)in_header;
 }
 
-/* --- size
- * ---------------------------------------------------------------------------------------------------- */
+/* --- size --- */
 
 static int apply_state(struct entry *entry, struct entry_state *next)
 {

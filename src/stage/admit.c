@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a commit is admitted by: the target is the one that was opened, no link stands in the way, there is
+ * room.
+ */
+#include "base/error.h"
+#include "stage/commit.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define SPACE_SLACK ((uint64_t)1 << 20) /* bytes for the file system's own records */
+
+int commit_target(const struct stage *stage, int *ret_dirfd, const char **ret_name, struct wfs_error *err)
+{
+    *ret_dirfd = stage->dirfd;
+    *ret_name = stage->name;
+    if (!stage->link || stage->options.output || stage->options.follow)
+        return 0;
+    if (stage->options.replace_link) {
+        *ret_dirfd = stage->options.link_dirfd;
+        *ret_name = stage->link_name;
+        return 0;
+    }
+    return error_rule(err, WFS_CODE_NOT_PERMITTED,
+                      "%s is a symlink to %s; mount it with -o follow to replace what it points to, or with "
+                      "-o replace_link to "
+                      "put a file in the link's place",
+                      printable_string(stage->link).text, printable_string(stage->path).text);
+}
+
+int commit_check_target(const struct commit *commit, struct wfs_error *err)
+{
+    const struct stage *stage = commit->stage;
+    struct stat st;
+
+    if (stage->create) {
+        if (!commit->options->force && fstatat(stage->dirfd, stage->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            return error_rule(err, WFS_CODE_TARGET_EXISTS, "%s: exists already; --force replaces it",
+                              printable_string(stage->path).text);
+        return 0;
+    }
+    struct base_identity identity = base_identity_of(stage->generation);
+    int r = base_identity_check(stage->dirfd, stage->name, &identity);
+    if (r == 1 || commit->options->force)
+        return 0;
+    if (r < 0 && r != -ENOENT)
+        return error_errno(err, -r, "cannot look at %s", printable_string(stage->path).text);
+    return error_rule(
+        err, WFS_CODE_SOURCE_CHANGED, "%s: %s since it was opened; --force replaces it all the same",
+        printable_string(stage->path).text, r == -ENOENT ? "was removed" : "was changed by somebody else");
+}
+
+void commit_warn_of_links(struct commit *commit)
+{
+    const struct stage *stage = commit->stage;
+    struct stat st;
+
+    if (fstatat(commit->target_dirfd, commit->target_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(st.st_mode) && st.st_nlink > 1)
+        problem_add(&commit->problems, WFS_CODE_NOT_PERMITTED, true, NO_TENSOR, NULL, NULL,
+                    "%s: %ld other name%s of this file keep%s the old model",
+                    printable_string(stage->path).text, (long)st.st_nlink - 1, st.st_nlink == 2 ? "" : "s",
+                    st.st_nlink == 2 ? "s" : "");
+}
+
+bool stage_can_clone(struct stage *stage)
+{
+    struct file *source = generation_file(stage->generation);
+    auto_close int probe = openat(stage->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (probe < 0 || !source)
+        return false;
+    int fd = file_acquire(source);
+    bool can = fd >= 0 && clone_possible(fd, probe);
+    if (fd >= 0)
+        file_release(source);
+    return can;
+}
+
+int commit_check_space(const struct commit *commit, struct wfs_error *err)
+{
+    struct stage *stage = commit->stage;
+    struct statvfs fs;
+    uint64_t needed =
+        plan_cost(&commit->plan, stage_can_clone(stage)).copied + commit->plan.header_size + SPACE_SLACK;
+
+    if (fstatvfs(commit->target_dirfd, &fs) < 0)
+        return 0;
+    uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (needed <= available)
+        return 0;
+    return error_rule(err, WFS_CODE_NO_SPACE,
+                      "%s: the commit needs %" PRIu64 " bytes beside the model, %" PRIu64
+                      " are free; nothing was changed",
+                      printable_string(stage->path).text, needed, available);
+}

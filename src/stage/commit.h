@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A commit on its way, and what is looked at before it may write: for publish.c and admit.c.
+ */
+#ifndef STAGE_COMMIT_H
+#define STAGE_COMMIT_H
+
+#include "base/replace.h"
+#include "stage/plan.h"
+
+struct commit {
+    struct stage *stage;
+    const struct commit_options *options;
+    const struct commit_observer *observer;
+    struct plan plan;
+    struct problem_list problems;
+    int target_dirfd;
+    const char *target_name;
+    struct replace *replace;
+    struct generation *next;
+    struct clone_cost cost;
+    bool unsure; /* replaced, but the directory's fsync failed */
+};
+
+/* -ESTALE when the target is not what the edits were made against, -EEXIST when one that is to be made
+ * exists; --force lifts both. */
+int commit_check_target(const struct commit *commit, struct wfs_error *err);
+
+/* Other hard links keep the old model: a warning. */
+void commit_warn_of_links(struct commit *commit);
+
+/* -ENOSPC before anything is written; cloned bytes cost none. */
+int commit_check_space(const struct commit *commit, struct wfs_error *err);
+
+#endif
