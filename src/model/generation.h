@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A generation is one opened state of the model: immutable, counted by those who read it. A commit makes the next.
+ * A generation is one opened state of the model: immutable, counted by those who read it. A commit makes the
+ * next.
  *
- * Every tensor has an id, unique for the life of a mount, that follows its content: a tensor that a commit left alone keeps id
- * and time, a changed one gets new ones. Inode numbers are made of it.
+ * Every tensor has an id, unique for the life of a mount, that follows its content: a tensor that a commit
+ * left alone keeps id and time, a changed one gets new ones. Inode numbers are made of it.
  */
 #ifndef MODEL_GENERATION_H
 #define MODEL_GENERATION_H
@@ -20,16 +21,17 @@ struct generation_version {
     struct timespec mtime;
 };
 
-/* Opens and validates a model file. On a broken file the error is one sentence that begins with the path, names what it
- * really is when it is not safetensors, and has the rule in err->code (-EINVAL).
- * Ids are first_id + index. */
-int generation_open(int dirfd, const char *name, unsigned mode, uint64_t first_id, struct generation **ret_generation,
-                    struct wfs_error *err);
+/* Opens and validates a model file. On a broken file the error is one sentence that begins with the path,
+ * names what it really is when it is not safetensors, and has the rule in err->code (-EINVAL). Ids are
+ * first_id + index. */
+int generation_open(int dirfd, const char *name, unsigned mode, uint64_t first_id,
+                    struct generation **ret_generation, struct wfs_error *err);
 
-/* The same for a descriptor, which is taken over also on failure; `path` is for messages. `versions` (NULL: first_id +
- * index, with the file's mtime) is malloc'd, one a tensor in header order, and taken over. */
-int generation_adopt(int fd, const char *path, unsigned mode, uint64_t first_id, struct generation_version *versions,
-                     struct generation **ret_generation, struct wfs_error *err);
+/* The same for a descriptor, which is taken over also on failure; `path` is for messages. `versions` (NULL:
+ * first_id + index, with the file's mtime) is malloc'd, one a tensor in header order, and taken over. */
+int generation_adopt(int fd, const char *path, unsigned mode, uint64_t first_id,
+                     struct generation_version *versions, struct generation **ret_generation,
+                     struct wfs_error *err);
 
 /* A model without a file: no tensor, no bytes. */
 int generation_empty(struct generation **ret_generation, struct wfs_error *err);
