@@ -130,8 +130,8 @@ int content_make_writable(struct entry *entry, uint64_t keep)
     struct image *image = NULL;
 
     if (entry->state.content.kind == CONTENT_SPOOL) {
-        int error = file_error(entry->state.content.spool);
-        return error ? -error : unsync(entry);
+        int r = file_error(entry->state.content.spool);
+        return r < 0 ? r : unsync(entry);
     }
     int r = snapshot(entry, &next, &image);
     if (r == 0) {

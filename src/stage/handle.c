@@ -78,9 +78,9 @@ int stage_flush(struct stage_handle *handle)
 {
     auto_lock(&handle->stage->lock);
     const struct content *content = &handle->entry->state.content;
-    int error = content->kind == CONTENT_SPOOL && content->spool ? file_error(content->spool) : 0;
+    int r = content->kind == CONTENT_SPOOL && content->spool ? file_error(content->spool) : 0;
 
-    return handle->writable ? -error : 0;
+    return handle->writable ? r : 0;
 }
 
 static void forget_writer(struct stage_handle *handle)

@@ -4,11 +4,11 @@
  * inode change by a reboot, a chmod, a copy; they do not count.
  */
 #include "base/io.h"
+#include "model/checksum.h"
 #include "stage/pending.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
 struct base_identity base_identity_of(struct generation *generation)
 {
@@ -42,7 +42,7 @@ static int hash_header(int fd, uint64_t size, uint32_t *ret_hash)
     int r = io_read_at(fd, json, (size_t)length, HEADER_PREFIX);
     if (r < 0)
         return r;
-    *ret_hash = (uint32_t)crc32_z(crc32_z(0, prefix, sizeof(prefix)), json, (size_t)length);
+    *ret_hash = checksum_crc32(checksum_crc32(0, prefix, sizeof(prefix)), json, (size_t)length);
     return 0;
 }
 

@@ -32,7 +32,7 @@ static void inspect_trust(const struct entry *entry, struct problem_list *proble
 {
     const struct content *content = &entry->state.content;
     struct key key = slot_key(entry->slot);
-    int error = content->kind == CONTENT_SPOOL ? file_error(content->spool) : 0;
+    int error = content->kind == CONTENT_SPOOL ? -file_error(content->spool) : 0;
 
     if (error == ENOENT)
         problem_add(problems, WFS_CODE_SPOOL_DAMAGED, false, key, NULL, NULL,

@@ -10,12 +10,12 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "model/checksum.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
 static const char journal_magic[8] = "wfsjrn1\n";
 static const unsigned char record_mark[4] = "rec\n";
@@ -48,8 +48,7 @@ static uint64_t get_u64(const unsigned char *at)
 
 static uint32_t record_crc(const unsigned char *head, const void *payload, size_t length)
 {
-    uLong crc = crc32_z(0, head + 4, 12);
-    return (uint32_t)crc32_z(crc, payload, length);
+    return checksum_crc32(checksum_crc32(0, head + 4, 12), payload, length);
 }
 
 /* Whether a whole, undamaged record begins at `at`. */
