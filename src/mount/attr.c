@@ -26,8 +26,7 @@ static struct stat plain(uint64_t number, mode_t type, uint64_t size)
     return attr;
 }
 
-/* --- the read-only tree: owner and group of the source
- * ----------------------------------------------------------- */
+/* --- the read-only tree: owner and group of the source ---------------------------------------- */
 
 static void own_as_source(const struct session *session, const struct generation *generation,
                           struct stat *attr)
@@ -83,8 +82,7 @@ void attr_model_file(const struct session *session, const struct current *curren
     own_as_source(session, generation, ret_attr);
 }
 
-/* --- staging/ and .weightfs/: owner and group of who mounted
- * ----------------------------------------------------- */
+/* --- staging/ and .weightfs/: owner and group of who mounted ---------------------------------- */
 
 static void own_as_mounter(const struct session *session, struct stat *attr, mode_t mode)
 {

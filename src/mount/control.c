@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "mount/notify.h"
 #include "mount/watch.h"
-#include "mount/words.h"
+#include "stage/words.h"
 
 #include <string.h>
 
@@ -84,8 +84,7 @@ static void answer(fuse_req_t req, int r, size_t size)
         fuse_reply_write(req, size);
 }
 
-/* --- commit
- * ---------------------------------------------------------------------------------------------------- */
+/* --- commit ----------------------------------------------------------------------------------- */
 
 static void answer_commit(struct control *control, int r)
 {
@@ -139,7 +138,7 @@ static int start_commit(struct control *control, fuse_req_t req, struct words *w
 {
     struct commit_options options;
 
-    int r = words_commit_options(words, &options, err);
+    int r = words_commit_options((const char *const *)words->word + 1, &options, err);
     if (r < 0)
         return r;
     auto_lock(&control->lock);
@@ -165,8 +164,7 @@ static int start_commit(struct control *control, fuse_req_t req, struct words *w
     return 1;
 }
 
-/* --- all commands
- * ------------------------------------------------------------------------------------------------ */
+/* --- all commands ----------------------------------------------------------------------------- */
 
 /* 0 or a negative errno: to be answered now; 1: a commit was started that answers itself. */
 static int obey(struct control *control, fuse_req_t req, struct words *words, size_t size,

@@ -47,8 +47,7 @@ static bool opens_for_writing(int flags)
     return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
 }
 
-/* --- the read-only tree
- * ---------------------------------------------------------------------------------------- */
+/* --- the read-only tree ----------------------------------------------------------------------- */
 
 /* The image of a model's file; *ret_known: whether the generation knows it. NULL also without memory. */
 static struct image *model_image(const struct current *current, uint64_t number, bool *ret_known)
@@ -113,8 +112,7 @@ static int open_model_file(struct session *session, uint64_t number, int flags, 
     return 0;
 }
 
-/* --- .weightfs/
- * ------------------------------------------------------------------------------------------------ */
+/* --- .weightfs/ ------------------------------------------------------------------------------- */
 
 static int open_status(struct session *session, uint64_t number, int flags, struct handle **ret_handle)
 {
@@ -149,8 +147,7 @@ static int open_control(uint64_t number, struct handle **ret_handle)
     return 0;
 }
 
-/* --- staging/
- * -------------------------------------------------------------------------------------------------- */
+/* --- staging/ --------------------------------------------------------------------------------- */
 
 enum stage_place place_of_view(enum view view)
 {
@@ -220,8 +217,7 @@ int handle_positional(struct session *session, struct handle *handle, struct sta
     return 0;
 }
 
-/* --- all of them
- * ----------------------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 /* From here on handle_close() is owed for it. */
 static void register_handle(struct session *session, struct handle *handle)

@@ -24,8 +24,7 @@
 
 #define READ_AHEAD_KIB (MAX_READ_AHEAD / 1024u)
 
-/* --- mounting
- * ------------------------------------------------------------------------------------------------------ */
+/* --- mounting --------------------------------------------------------------------------------- */
 
 /* libfuse tells why a mount failed in its log only. */
 static _Thread_local char last_log[256];
@@ -111,8 +110,7 @@ static void set_read_ahead(struct session *session, unsigned major, unsigned min
                      strerrordesc_np(-r));
 }
 
-/* --- serving
- * ------------------------------------------------------------------------------------------------------- */
+/* --- serving ---------------------------------------------------------------------------------- */
 
 static int run_loop(struct session *session, struct wfs_error *err)
 {

@@ -22,8 +22,7 @@ struct notifier {
     uint64_t asked, done;              /* commits handed in, and told */
 };
 
-/* --- what is sent
- * ------------------------------------------------------------------------------------------------ */
+/* --- what is sent ----------------------------------------------------------------------------- */
 
 /* Failures are of no interest: the kernel did not know the thing, or the mount is gone. */
 static void forget_name(struct session *session, uint64_t directory, const char *name)
@@ -89,8 +88,7 @@ static void tell_of_changed_source(struct session *session)
             forget_content(session, number_of(views[v], generation_version(current.generation, i).id));
 }
 
-/* --- the thread
- * -------------------------------------------------------------------------------------------------- */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static bool has_work(const struct notifier *notifier)
 {

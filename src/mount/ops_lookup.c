@@ -66,8 +66,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     answer_attr(req, ino, file_handle(ino, info));
 }
 
-/* --- setattr
- * --------------------------------------------------------------------------------------------------- */
+/* --- setattr ---------------------------------------------------------------------------------- */
 
 /* An owner can be "changed" to what it is, which copiers do. */
 static int check_owner(struct session *session, const struct stat *attr, int which)

@@ -13,8 +13,7 @@
 
 static const char *const names[] = {PREFIX "dtype", PREFIX "shape", PREFIX "name"};
 
-/* --- a tensor of the read-only tree
- * ------------------------------------------------------------------------------ */
+/* --- a tensor of the read-only tree ----------------------------------------------------------- */
 
 static int model_get(const struct current *current, uint64_t number, const char *name, struct bytes *out)
 {
@@ -40,8 +39,7 @@ static void model_list(struct bytes *out)
         bytes_append(out, names[i], strlen(names[i]) + 1);
 }
 
-/* --- all of them
- * ------------------------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 static bool is_tensor(uint64_t number)
 {

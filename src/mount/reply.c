@@ -102,8 +102,7 @@ void reply_attr(fuse_req_t req, const struct stat *attr, bool lasting)
     fuse_reply_attr(req, attr, lasting ? LONG_TIMEOUT : 0);
 }
 
-/* --- bytes
- * ----------------------------------------------------------------------------------------------------- */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 /* -ESTALE when a source among the parts was changed in place: what is in it now is not what was opened. Spool
  * files, which have a name, are ours to change. */

@@ -16,8 +16,7 @@ static int fixed(struct session *session, enum fixed_node node, struct tree_node
     return attr_fixed(session, node, &ret->attr);
 }
 
-/* --- the read-only tree
- * ---------------------------------------------------------------------------------------- */
+/* --- the read-only tree ----------------------------------------------------------------------- */
 
 static int lookup_root(struct session *session, const char *name, struct tree_node *ret)
 {
@@ -75,8 +74,7 @@ static int lookup_tensor(struct session *session, enum view view, const char *na
     return 0;
 }
 
-/* --- staging/ and .weightfs/
- * ----------------------------------------------------------------------------------- */
+/* --- staging/ and .weightfs/ ------------------------------------------------------------------ */
 
 static int lookup_entry(struct session *session, enum view view, const char *name, struct tree_node *ret)
 {
@@ -148,8 +146,7 @@ bool tree_absence_lasts(uint64_t directory)
     return directory == NODE_ROOT || directory == NODE_TENSORS || directory == NODE_NPY;
 }
 
-/* --- attributes
- * ------------------------------------------------------------------------------------------------ */
+/* --- attributes ------------------------------------------------------------------------------- */
 
 /* In one generation; -ESTALE when it does not know the number. */
 static int attr_in(struct session *session, const struct current *current, uint64_t number,

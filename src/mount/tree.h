@@ -28,8 +28,7 @@ bool tree_absence_lasts(uint64_t directory);
 int tree_attr(struct session *session, uint64_t number, const struct handle *handle, struct stat *ret_attr,
               bool *ret_lasting);
 
-/* --- attr.c
- * ---------------------------------------------------------------------------------------------------- */
+/* --- attr.c ----------------------------------------------------------------------------------- */
 
 /* A tensor of the read-only tree, as raw bytes or .npy file. */
 void attr_tensor(const struct session *session, const struct generation *generation, size_t index,

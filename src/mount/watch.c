@@ -61,8 +61,7 @@ void watch_prepare_signals(void)
     sigaction(WAKE_SIGNAL, &wake, NULL);
 }
 
-/* --- the source
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the source ------------------------------------------------------------------------------- */
 
 /* By descriptor: after the mount no path is opened. */
 static void watch_source(struct watch *watch)
@@ -109,9 +108,7 @@ static void on_source_event(struct watch *watch)
     poll(&(struct pollfd){.fd = watch->wake_fd, .events = POLLIN}, 1, CALM_MILLISECONDS);
 }
 
-/* --- the end
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* A commit is cancelled, the mount taken away; then the loop is woken until it has noticed. */
 static void end_session(struct watch *watch)
@@ -127,8 +124,7 @@ static void end_session(struct watch *watch)
     }
 }
 
-/* --- the thread
- * ------------------------------------------------------------------------------------------------------ */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static void *run(void *context)
 {

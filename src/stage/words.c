@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mount/words.h"
+#include "stage/words.h"
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -72,7 +72,7 @@ static int set_layout(const char *text, struct commit_options *options, struct w
     return 0;
 }
 
-static int take_option(char *const **word, struct commit_options *options, struct wfs_error *err)
+static int take_option(const char *const **word, struct commit_options *options, struct wfs_error *err)
 {
     static const char backup[] = "--backup=";
     static const char layout[] = "--layout=";
@@ -87,7 +87,7 @@ static int take_option(char *const **word, struct commit_options *options, struc
     else if (strncmp(text, backup, strlen(backup)) == 0 && text[strlen(backup)])
         options->backup_suffix = text + strlen(backup);
     else if (strcmp(text, "--layout") == 0)
-        return set_layout(*++*word, options, err);
+        return set_layout(*++*word, options, err); /* a NULL, the list's end, is refused there */
     else if (strncmp(text, layout, strlen(layout)) == 0)
         return set_layout(text + strlen(layout), options, err);
     else
@@ -96,10 +96,11 @@ static int take_option(char *const **word, struct commit_options *options, struc
     return 0;
 }
 
-int words_commit_options(const struct words *words, struct commit_options *ret_options, struct wfs_error *err)
+int words_commit_options(const char *const *arguments, struct commit_options *ret_options,
+                         struct wfs_error *err)
 {
     *ret_options = (struct commit_options){.force = false};
-    for (char *const *word = words->word + 1; *word; word++) {
+    for (const char *const *word = arguments; *word; word++) {
         int r = take_option(&word, ret_options, err);
         if (r < 0)
             return r;

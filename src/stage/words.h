@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A line cut into words, and words into what `commit` is to do.
+ * A line cut into words, and words into what `commit` is to do: the same for the control file and the command
+ * line.
  */
-#ifndef MOUNT_WORDS_H
-#define MOUNT_WORDS_H
+#ifndef STAGE_WORDS_H
+#define STAGE_WORDS_H
 
 #include "stage/stage.h"
 
@@ -21,8 +22,9 @@ struct words {
 int words_split(const char *line, size_t length, struct words *ret_words, struct wfs_error *err);
 void words_clear(struct words *words);
 
-/* What follows `commit`; strings are borrowed from the words. -EOPNOTSUPP with a sentence. */
-int words_commit_options(const struct words *words, struct commit_options *ret_options,
+/* What follows `commit`, NULL-terminated: --force, --allow-empty, --backup[=SUFFIX], --layout L. The strings
+ * are borrowed. -EOPNOTSUPP with a sentence. */
+int words_commit_options(const char *const *arguments, struct commit_options *ret_options,
                          struct wfs_error *err);
 
 #endif

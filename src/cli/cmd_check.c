@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/error.h"
+#include "cli/cmd.h"
+#include "cli/model.h"
+#include "cli/outcome.h"
+#include "cli/text.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+static void print_cost(struct json_object *status)
+{
+    uint64_t cloned;
+    uint64_t written;
+
+    outcome_cost(status, &cloned, &written);
+    if (cloned > 0)
+        printf("ok: a commit would write %s and share %s\n", text_size(written).text, text_size(cloned).text);
+    else
+        printf("ok: a commit would write %s\n", text_size(written).text);
+}
+
+static int check(struct model *model, bool json)
+{
+    struct json_object *status;
+    struct wfs_error err = {0};
+
+    int checked = model_check(model, &err);
+    if (checked < 0 && checked != -EINVAL)
+        return cmd_fail(&err);
+    int r = model_status(model, &status, &err);
+    if (r < 0)
+        return cmd_fail(&err);
+    outcome_print_problems(status);
+    if (json)
+        outcome_print_json(status);
+    else if (checked == 0)
+        print_cost(status);
+    int code = checked == 0 ? EXIT_DONE : outcome_of_problems(status);
+    outcome_free(status);
+    return code;
+}
+
+int cmd_check(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},
+        {NULL,   0,           NULL, 0  }
+    };
+    bool json = false;
+
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option != 'j')
+            return EXIT_USAGE;
+        json = true;
+    }
+    if (argc - optind != 1)
+        return cmd_usage("check", "check: which mount or file?");
+
+    auto_model model = MODEL_NONE;
+    int code = model_open(argv[optind], &model);
+    return cmd_finish(code == EXIT_DONE ? check(&model, json) : code);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * umount(2) returns before a daemon has ended; this verb returns after, so that what follows finds everything
+ * written.
+ */
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "cli/cmd.h"
+#include "cli/model.h"
+#include "cli/mounted.h"
+#include "cli/outcome.h"
+
+#include <getopt.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BUSY_TRIES              10 /* a process that ended a moment ago may still be letting go */
+#define BUSY_PAUSE_MICROSECONDS 30000u
+
+struct request {
+    bool commit;
+    bool discard;
+    bool lazy;
+    bool force;
+};
+
+/* --- unmounting ------------------------------------------------------------------------------- */
+
+static int run_fusermount(const char *point, bool lazy)
+{
+    char *arguments[] = {(char[]){"fusermount3"}, lazy ? (char[]){"-uz"} : (char[]){"-u"}, (char[]){"--"},
+                         (char *)point, NULL};
+    pid_t pid;
+    int status;
+
+    int r = posix_spawnp(&pid, arguments[0], NULL, NULL, arguments, environ);
+    if (r != 0)
+        return -r;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EBUSY;
+}
+
+static int unmount_once(const char *point, const struct request *request)
+{
+    int flags = UMOUNT_NOFOLLOW | (request->lazy ? MNT_DETACH : 0) | (request->force ? MNT_FORCE : 0);
+
+    if (umount2(point, flags) == 0)
+        return 0;
+    return errno == EPERM ? run_fusermount(point, request->lazy || request->force) : -errno;
+}
+
+static int unmount(const struct mountinfo *mount, const struct request *request)
+{
+    struct wfs_error err = {0};
+    struct printable point = printable_string(mount->point);
+    int r = -EBUSY;
+
+    for (int i = 0; r == -EBUSY && i < BUSY_TRIES; i++) {
+        if (i > 0)
+            usleep(BUSY_PAUSE_MICROSECONDS);
+        r = unmount_once(mount->point, request);
+    }
+    if (r == 0)
+        return EXIT_DONE;
+    if (r == -EBUSY)
+        error_rule(&err, WFS_CODE_BUSY,
+                   "%s: in use: a file is open or a process stands in it; --lazy detaches it", point.text);
+    else
+        error_errno(&err, -r, "%s: cannot unmount", point.text);
+    return cmd_fail(&err);
+}
+
+/* --- the daemon ------------------------------------------------------------------------------- */
+
+/* A descriptor of the daemon's process. The pid is asked for twice: a daemon that answers after the
+ * descriptor was opened is the process it stands for. -1: not to be had. */
+static int open_daemon(struct model *model, int pid)
+{
+    struct json_object *status;
+    struct wfs_error err = {0};
+
+    if (pid <= 0)
+        return -1;
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0 || model_status(model, &status, &err) < 0)
+        return fd;
+    bool same = outcome_pid(status) == pid;
+    outcome_free(status);
+    if (!same)
+        cleanup_close(&fd);
+    return same ? fd : -1;
+}
+
+static void wait_for_end(int fd)
+{
+    struct pollfd ended = {.fd = fd, .events = POLLIN};
+    if (fd >= 0)
+        while (poll(&ended, 1, -1) < 0 && errno == EINTR)
+            continue;
+}
+
+/* --- the verb --------------------------------------------------------------------------------- */
+
+/* A mount that cannot be asked: its daemon is dead, or does not answer. */
+static int umount_blind(const struct model *model, const struct request *request, const struct wfs_error *err)
+{
+    struct request detach = *request;
+
+    if (request->commit || request->discard || (err->errnum != ENOTCONN && !request->lazy && !request->force))
+        return cmd_fail(err);
+    detach.lazy = true;
+    if (err->errnum != ENOTCONN)
+        cmd_say("%s", err->text);
+    return unmount(&model->mount, &detach);
+}
+
+static int settle_edits(struct model *model, const struct request *request)
+{
+    static const char *const no_arguments[] = {NULL};
+    struct wfs_error err = {0};
+
+    if (request->commit)
+        return model_commit(model, no_arguments, false);
+    if (request->discard && model_discard(model, NULL, 0, &err) < 0)
+        return cmd_fail(&err);
+    return EXIT_DONE;
+}
+
+static void tell_what_stays(struct json_object *status)
+{
+    size_t changes = outcome_change_count(status);
+    const char *directory = outcome_staging_directory(status);
+
+    if (changes > 0 && directory)
+        cmd_say("%zu staged change%s kept in %s; the next mount resumes %s", changes, changes == 1 ? "" : "s",
+                printable_string(directory).text, changes == 1 ? "it" : "them");
+}
+
+/* With the status as it is right before the unmount. */
+static int umount_answering(struct model *model, const struct request *request, struct json_object *status)
+{
+    struct wfs_error err = {0};
+
+    if (strcmp(outcome_state(status), "running") == 0) {
+        error_rule(&err, WFS_CODE_BUSY, "%s: a commit is running", printable_string(model->mount.point).text);
+        return cmd_fail(&err);
+    }
+    auto_close int daemon = open_daemon(model, outcome_pid(status));
+    int code = unmount(&model->mount, request);
+    if (code != EXIT_DONE)
+        return code;
+    if (!request->lazy)
+        wait_for_end(daemon);
+    tell_what_stays(status);
+    return EXIT_DONE;
+}
+
+static int umount_model(struct model *model, const struct request *request)
+{
+    struct json_object *status;
+    struct wfs_error err = {0};
+
+    int r = model_status(model, &status, &err);
+    if (r < 0)
+        return umount_blind(model, request, &err);
+    outcome_free(status);
+    int code = settle_edits(model, request);
+    if (code != EXIT_DONE)
+        return code;
+    r = model_status(model, &status, &err);
+    if (r < 0)
+        return cmd_fail(&err);
+    code = umount_answering(model, request, status);
+    outcome_free(status);
+    return code;
+}
+
+static int read_request(int argc, char **argv, struct request *request)
+{
+    static const struct option options[] = {
+        {"commit",  no_argument, NULL, 'c'},
+        {"discard", no_argument, NULL, 'd'},
+        {"lazy",    no_argument, NULL, 'l'},
+        {"force",   no_argument, NULL, 'f'},
+        {NULL,      0,           NULL, 0  },
+    };
+
+    for (int option; (option = getopt_long(argc, argv, "lf", options, NULL)) != -1;) {
+        request->commit |= option == 'c';
+        request->discard |= option == 'd';
+        request->lazy |= option == 'l';
+        request->force |= option == 'f';
+        if (option == '?')
+            return EXIT_USAGE;
+    }
+    if (request->commit && request->discard)
+        return cmd_usage("umount", "umount: --commit and --discard exclude each other");
+    return argc - optind == 1 ? EXIT_DONE : cmd_usage("umount", "umount: which mount?");
+}
+
+int cmd_umount(int argc, char **argv)
+{
+    auto_model model = MODEL_NONE;
+    struct request request = {false};
+
+    int code = read_request(argc, argv, &request);
+    if (code != EXIT_DONE)
+        return code;
+    const char *path = argv[optind];
+    if (mounted_find(path, &model.mount) < 0) {
+        cmd_say("%s: no model is mounted there", printable_string(path).text);
+        return EXIT_USAGE;
+    }
+    model.is_mounted = true;
+    return umount_model(&model, &request);
+}

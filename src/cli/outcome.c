@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/outcome.h"
+
+#include "cli/cmd.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct json_object *member(struct json_object *object, const char *name)
+{
+    struct json_object *value = NULL;
+    return object && json_object_object_get_ex(object, name, &value) ? value : NULL;
+}
+
+static const char *text(struct json_object *object, const char *name)
+{
+    return json_object_get_string(member(object, name));
+}
+
+static uint64_t number(struct json_object *object, const char *name)
+{
+    struct json_object *value = member(object, name);
+    return value ? json_object_get_uint64(value) : 0;
+}
+
+struct json_object *outcome_parse(const char *json)
+{
+    return json_tokener_parse(json);
+}
+
+void outcome_free(struct json_object *status)
+{
+    json_object_put(status);
+}
+
+void outcome_print(struct json_object *status)
+{
+    puts(json_object_to_json_string_ext(status, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+static struct json_object *commit(struct json_object *status)
+{
+    return member(status, "commit");
+}
+
+const char *outcome_state(struct json_object *status)
+{
+    const char *state = text(commit(status), "state");
+    return state ? state : "idle";
+}
+
+const char *outcome_phase(struct json_object *status)
+{
+    const char *phase = text(commit(status), "phase");
+    return phase ? phase : "committing";
+}
+
+uint64_t outcome_bytes_done(struct json_object *status)
+{
+    return number(commit(status), "bytes_done");
+}
+
+uint64_t outcome_bytes_total(struct json_object *status)
+{
+    return number(commit(status), "bytes_total");
+}
+
+static struct json_object *last_of(struct json_object *status)
+{
+    return member(status, "last");
+}
+
+bool outcome_has_last(struct json_object *status)
+{
+    return last_of(status) != NULL;
+}
+
+const char *outcome_staging_directory(struct json_object *status)
+{
+    return text(member(status, "staging"), "directory");
+}
+
+size_t outcome_change_count(struct json_object *status)
+{
+    struct json_object *staging = member(status, "staging");
+    struct json_object *changes = member(staging, "changes");
+    size_t count = changes ? json_object_array_length(changes) : 0;
+    return count + (json_object_get_boolean(member(staging, "metadata_changed")) ? 1 : 0);
+}
+
+int outcome_pid(struct json_object *status)
+{
+    return (int)number(status, "pid");
+}
+
+static bool is_error(struct json_object *problem)
+{
+    const char *severity = text(problem, "severity");
+    return !severity || strcmp(severity, "warning") != 0;
+}
+
+size_t outcome_print_problems(struct json_object *status)
+{
+    struct json_object *problems = member(last_of(status), "problems");
+    size_t count = problems ? json_object_array_length(problems) : 0;
+    size_t errors = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *problem = json_object_array_get_idx(problems, i);
+        const char *message = text(problem, "message");
+        cmd_say("%s%s", is_error(problem) ? "" : "warning: ", message ? message : "?");
+        errors += is_error(problem);
+    }
+    return errors;
+}
+
+/* --- the object ------------------------------------------------------------------------------- */
+
+static void copy_member(struct json_object *to, struct json_object *from, const char *name)
+{
+    json_object_object_add(to, name, json_object_get(member(from, name)));
+}
+
+void outcome_print_json(struct json_object *status)
+{
+    struct json_object *last = last_of(status);
+    struct json_object *object = json_object_new_object();
+    struct json_object *cost = json_object_new_object();
+
+    copy_member(object, last, "ok");
+    copy_member(object, last, "problems");
+    copy_member(cost, last, "cloned");
+    copy_member(cost, last, "copied");
+    copy_member(cost, last, "written");
+    json_object_object_add(object, "cost", cost);
+    const char *verb = text(last, "verb");
+    if (verb && strcmp(verb, "commit") == 0) {
+        copy_member(object, last, "generation");
+        copy_member(object, last, "size");
+        copy_member(object, last, "seconds");
+    }
+    outcome_print(object);
+    json_object_put(object);
+}
+
+void outcome_cost(struct json_object *status, uint64_t *ret_cloned, uint64_t *ret_written)
+{
+    struct json_object *last = last_of(status);
+    *ret_cloned = number(last, "cloned");
+    *ret_written = number(last, "copied") + number(last, "written");
+}
+
+/* --- the exit code ---------------------------------------------------------------------------- */
+
+static int errno_of_code(const char *name)
+{
+    static const struct {
+        const char *name;
+        int errnum;
+    } rules[] = {
+
+#define RULE(symbol, rule_name, kind, errnum, sentence, section) {rule_name, errnum},
+#include <weightfs/rules.def>
+#undef RULE
+    };
+    for (size_t i = 0; name && i < sizeof(rules) / sizeof(rules[0]); i++)
+        if (strcmp(rules[i].name, name) == 0)
+            return rules[i].errnum;
+    return EIO;
+}
+
+int outcome_of_problems(struct json_object *status)
+{
+    struct json_object *problems = member(last_of(status), "problems");
+    size_t count = problems ? json_object_array_length(problems) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *problem = json_object_array_get_idx(problems, i);
+        if (is_error(problem))
+            return cmd_exit_code_of_errno(errno_of_code(text(problem, "code")));
+    }
+    return EXIT_NO;
+}
+
+int outcome_of_commit(struct json_object *status)
+{
+    const char *state = outcome_state(status);
+
+    if (strcmp(state, "cancelled") == 0)
+        return EXIT_CANCELLED;
+    if (strcmp(state, "failed") == 0)
+        return outcome_of_problems(status);
+    const char *error = text(commit(status), "error");
+    if (strcmp(state, "done") != 0 || !error)
+        return EXIT_DONE;
+    cmd_say("%s", error); /* replaced, but not known to be on disk */
+    return EXIT_DURABILITY;
+}
