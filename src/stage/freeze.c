@@ -112,6 +112,13 @@ int stage_check(struct stage *stage, struct wfs_error *err)
 
 /* --- the preview --- */
 
+void preview_drop(struct stage *stage)
+{
+    image_unref(stage->preview);
+    stage->preview = NULL;
+    stage->preview_valid = false;
+}
+
 /* With stage->lock held: the preview of the present change count; NULL while problems are pending. */
 static struct image *current_preview(struct stage *stage)
 {
@@ -121,8 +128,7 @@ static struct image *current_preview(struct stage *stage)
 
     if (stage->preview_valid && stage->preview_change == change)
         return stage->preview;
-    image_unref(stage->preview);
-    stage->preview = NULL;
+    preview_drop(stage);
     if (!stage_has_changes(stage) && !generation_is_empty(stage->generation))
         stage->preview = generation_whole_image(stage->generation);
     else if (plan_build(stage, true, &plan, &problems) == 0)

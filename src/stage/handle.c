@@ -133,19 +133,6 @@ static void settle(struct stage *stage, struct entry *entry)
         (void)draft_settle(entry);
 }
 
-/* The last reader of what a commit took away may have kept the staging directory alive. */
-static void tidy_up(struct stage *stage)
-{
-    if (pthread_rwlock_trywrlock(&stage->gate) != 0)
-        return; /* changes are under way, or a commit is */
-    {
-        auto_lock(&stage->lock);
-        if (stage->commit_state != COMMIT_RUNNING)
-            stage_drop_spool_if_unused(stage);
-    }
-    pthread_rwlock_unlock(&stage->gate);
-}
-
 void stage_release(struct stage_handle *handle)
 {
     /* settling comes before detaching: a commit that waits for the writers to go must meet the settled state
@@ -158,7 +145,7 @@ void stage_release(struct stage_handle *handle)
     } else {
         handle_detach(handle);
     }
-    tidy_up(handle->stage);
+    stage_tidy_up(handle->stage); /* the last reader of what a commit took away may have kept it alive */
     free(handle);
 }
 

@@ -331,6 +331,7 @@ int stage_commit(struct stage *stage, const struct commit_options *options,
     keep_outcome(&commit, r, begun, &own);
     plan_clear(&commit.plan);
     generation_unref(commit.next);
+    stage_tidy_up(stage);
     if (err && (r < 0 || commit.unsure))
         *err = own;
     return r < 0 ? r : commit.unsure;

@@ -55,6 +55,18 @@ void stage_drop_spool_if_unused(struct stage *stage)
     stage->spool = NULL;
 }
 
+void stage_tidy_up(struct stage *stage)
+{
+    if (pthread_rwlock_trywrlock(&stage->gate) != 0)
+        return; /* changes are under way, or a commit is */
+    {
+        auto_lock(&stage->lock);
+        if (stage->commit_state != COMMIT_RUNNING)
+            stage_drop_spool_if_unused(stage);
+    }
+    pthread_rwlock_unlock(&stage->gate);
+}
+
 static void forget_slot(struct stage *stage, struct slot *slot)
 {
     slot->removed = false;
@@ -88,6 +100,7 @@ void stage_clear(struct stage *stage)
 {
     stage_forget(stage);
     stage_touch(stage, stage->document);
+    preview_drop(stage);
     if (!stage->spool)
         return;
     stage_drop_spool_if_unused(stage);

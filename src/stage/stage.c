@@ -205,8 +205,8 @@ void stage_close(struct stage *stage)
     if (stage->spool) {
         (void)stage_sync_all(stage);
         auto_lock(&stage->lock);
-        if (!stage_has_changes(stage) && !stage_has_scratch(stage))
-            stage_drop_spool_if_unused(stage);
+        preview_drop(stage);
+        stage_drop_spool_if_unused(stage);
     }
     free_entries(stage);
     table_free(&stage->table);

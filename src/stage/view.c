@@ -159,6 +159,15 @@ uint64_t entry_size(const struct entry *entry, enum stage_place place)
     return entry->state.content.size - shift + (view_has_header(entry, place) ? view_header_size(entry) : 0);
 }
 
+/* Bytes that are the source's take no room of their own, so `du` finds 0 blocks. But cp holds a file with
+ * fewer blocks than bytes for sparse, and then does not use copy_file_range(2): while somebody has the file
+ * open it has the blocks of its bytes. */
+static uint64_t shown_blocks(const struct entry *entry, enum stage_place place, uint64_t size)
+{
+    bool owns_bytes = entry->state.content.kind == CONTENT_SPOOL && !is_npy_form(entry, place);
+    return owns_bytes || entry->handles > 0 ? (size + BLOCK - 1) / BLOCK : 0;
+}
+
 int entry_attr(struct stage *stage, struct entry *entry, enum stage_place place, struct stage_attr *ret_attr)
 {
     auto_lock(&stage->lock);
@@ -166,16 +175,15 @@ int entry_attr(struct stage *stage, struct entry *entry, enum stage_place place,
 
     if (entry->retired && entry->handles == 0)
         return -ESTALE;
-    bool owns_blocks = state->content.kind == CONTENT_SPOOL && !is_npy_form(entry, place);
     *ret_attr = (struct stage_attr){
         .size = entry_size(entry, place),
-        .blocks = owns_blocks ? (state->content.size + BLOCK - 1) / BLOCK : 0,
         .mode = state->mode,
         .atime = state->atime,
         .mtime = state->mtime,
         .ctime = state->ctime,
         .is_linked = entry->slot != NULL || entry == stage->document,
     };
+    ret_attr->blocks = shown_blocks(entry, place, ret_attr->size);
     if (is_rendered_document(entry))
         ret_attr->mtime = ret_attr->ctime = stage->clock;
     return 0;
