@@ -25,6 +25,14 @@ static struct figure figure_u64(uint64_t value)
     return figure;
 }
 
+/* "1 byte", "16 bytes" */
+static struct figure figure_bytes(uint64_t count)
+{
+    struct figure figure;
+    snprintf(figure.text, sizeof figure.text, "%" PRIu64 " byte%s", count, count == 1 ? "" : "s");
+    return figure;
+}
+
 /* "F32 [2,3]", a long shape cut. */
 static struct figure figure_type(const struct wfs_header *header, const struct tensor_record *record)
 {
@@ -90,10 +98,10 @@ static int check_begin(const struct validation *validation, const struct tensor_
     struct figure wanted = figure_u64(expected);
     site.expected = wanted.text;
     site.found = begin.text;
+    struct figure distance = figure_bytes(is_hole ? record->begin - expected : expected - record->begin);
     return problem(validation->problems, WFS_CODE_INVALID_OFFSET, &site,
-                   "begins at %s, expected %s (%s of %" PRIu64 " bytes)", begin.text, wanted.text,
-                   is_hole ? "a hole" : "an overlap",
-                   is_hole ? record->begin - expected : expected - record->begin);
+                   "begins at %s, expected %s (%s of %s)", begin.text, wanted.text,
+                   is_hole ? "a hole" : "an overlap", distance.text);
 }
 
 static int check_end(const struct validation *validation, const struct tensor_record *record)
@@ -131,7 +139,8 @@ static int check_size(const struct validation *validation, const struct tensor_r
         site.expected = wanted.text;
         site.found = found.text;
         return problem(validation->problems, WFS_CODE_TENSOR_INVALID_INFO, &site,
-                       "has %s bytes, expected %s for %s", found.text, wanted.text, type.text);
+                       "has %s, expected %s for %s", figure_bytes(record->end - record->begin).text,
+                       wanted.text, type.text);
     }
 }
 
@@ -149,10 +158,11 @@ static int check_file_size(const struct validation *validation, uint64_t data_en
     if (expected < start)
         return problem(validation->problems, WFS_CODE_METADATA_INCOMPLETE_BUFFER, &site,
                        "the file has %s bytes, expected more than 2^64", found.text);
+    struct figure distance =
+        figure_bytes(is_short ? expected - validation->file_size : validation->file_size - expected);
     return problem(validation->problems, WFS_CODE_METADATA_INCOMPLETE_BUFFER, &site,
-                   "the file has %s bytes, expected %s (%" PRIu64 " %s)", found.text, wanted.text,
-                   is_short ? expected - validation->file_size : validation->file_size - expected,
-                   is_short ? "are missing" : "too many");
+                   "the file has %s bytes, expected %s (%s %s)", found.text, wanted.text, distance.text,
+                   is_short ? "missing" : "too many");
 }
 
 /* --- all of them ---------------------------------------------------------------------------------------- */

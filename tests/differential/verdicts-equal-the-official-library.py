@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 
-sys.path.insert(0, os.path.join(os.environ["WEIGHTFS_SOURCE"], "tests", "format"))
+sys.path.insert(0, os.path.join(os.environ["WEIGHTFS_SOURCE"], "tests", "differential"))
 sys.dont_write_bytecode = True
 try:
     import safetensors
@@ -56,7 +56,7 @@ def official(file):
 
 
 def ours(files):
-    program = os.path.join(os.environ["WEIGHTFS_BUILD"], "tests", "format", "verdicts")
+    program = os.path.join(os.environ["WEIGHTFS_BUILD"], "tests", "differential", "verdicts")
     framed = b"".join(struct.pack("<I", len(file)) + file for file in files)
     out = subprocess.run([program], input=framed, stdout=subprocess.PIPE, check=True).stdout
     lines = out.decode().split("\n")
