@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "mount/closing.h"
 
 #include <fcntl.h>
 
@@ -185,6 +186,7 @@ static int open_entry(struct session *session, uint64_t number, struct entry *en
         return -ENOMEM;
     handle->place = place_of_view(number_view(number));
     handle->append = (flags & O_APPEND) != 0;
+    handle->pid = pid;
     int r = stage_open_entry(session->stage, entry, handle->place, flags, &handle->staged);
     if (r < 0)
         return r;
@@ -270,13 +272,15 @@ int handle_open_entry(struct session *session, uint64_t number, struct entry *en
 
 void handle_close(struct session *session, struct handle *handle)
 {
-    pthread_mutex_lock(&session->lock);
-    LIST_REMOVE(handle, link);
-    pthread_mutex_unlock(&session->lock);
+    closing_release_begins(session, handle);
     if (handle->position)
         stage_release(handle->position);
     if (handle->staged)
         stage_release(handle->staged);
+    closing_release_done(session, handle);
+    pthread_mutex_lock(&session->lock);
+    LIST_REMOVE(handle, link);
+    pthread_mutex_unlock(&session->lock);
     handle_free(handle);
 }
 

@@ -28,7 +28,11 @@ struct handle {
     bool append;                   /* STAGED: opened with O_APPEND */
     pthread_mutex_t lock;          /* of the next one */
     struct stage_handle *position; /* STAGED with append: a second one, for mapped pages */
-    LIST_ENTRY(handle) link;       /* session->handles */
+    pid_t pid;                     /* who opened it */
+    atomic_bool wrote;             /* since the last flush; with the next two: closing.c */
+    bool is_closing;
+    struct timespec closing_until;
+    LIST_ENTRY(handle) link; /* session->handles */
 };
 
 /* Opens the file of a number; `flags` are open(2)'s. Negative errno. */

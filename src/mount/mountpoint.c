@@ -6,12 +6,16 @@
 #include "base/mountinfo.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
+
+#define PATIENCE_MILLISECONDS 5000
 
 static const char mount_type[] = "fuse.weightfs";
 
@@ -69,39 +73,61 @@ static char *resolve_parent(const char *given)
     return path;
 }
 
-/* A daemon that was killed leaves a mount that answers ENOTCONN. */
-static int clear_dead_mount(const char *given)
+/* Whether the daemon of a mount has died. The kernel remembers attributes, so it is asked for what it does
+ * not; by a child, since a daemon that hangs does not answer at all. */
+static bool is_dead(const char *path)
+{
+    struct statvfs st;
+    int status;
+
+    pid_t child = fork();
+    if (child == 0)
+        _exit(statvfs(path, &st) < 0 && errno == ENOTCONN);
+    for (int i = 0; child > 0 && i < PATIENCE_MILLISECONDS; i++) {
+        if (waitpid(child, &status, WNOHANG) == child)
+            return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+        usleep(1000);
+    }
+    if (child > 0)
+        kill(child, SIGKILL);
+    return false;
+}
+
+static int refuse_mounted(const char *given, struct wfs_error *err)
+{
+    return error_rule(err, WFS_CODE_BUSY, "%s: a model is mounted there already",
+                      printable_string(given).text);
+}
+
+/* A mount whose daemon was killed is in nobody's use. */
+static int clear_dead_mount(const char *given, struct wfs_error *err)
 {
     auto_free char *path = resolve_parent(given);
-    auto_mountinfo mount = MOUNTINFO_NONE;
 
-    if (!path || mountinfo_find(path, true, &mount) < 0 || strcmp(mount.type, mount_type) != 0)
-        return -ENOTCONN;
-    return unmount(path);
+    if (!path || !mountpoint_device(path, &(unsigned){0}, &(unsigned){0}))
+        return 0;
+    if (!is_dead(path))
+        return refuse_mounted(given, err);
+    int r = unmount(path);
+    return r < 0 ? error_errno(err, -r, "%s: the mount of a daemon that has died cannot be removed",
+                               printable_string(given).text)
+                 : 0;
 }
 
 int mountpoint_resolve(const char *given, char **ret_path, struct wfs_error *err)
 {
     struct stat st;
 
-    int r = stat(given, &st) < 0 ? -errno : 0;
-    if (r == -ENOTCONN) {
-        if (clear_dead_mount(given) < 0)
-            return error_errno(err, ENOTCONN,
-                               "%s: a mount whose daemon has died is in the way; 'umount -l' removes it",
-                               printable_string(given).text);
-        r = stat(given, &st) < 0 ? -errno : 0;
-    }
+    int r = clear_dead_mount(given, err);
     if (r < 0)
-        return error_errno(err, -r, "mount point %s", printable_string(given).text);
+        return r;
+    auto_free char *path = realpath(given, NULL);
+    if (!path || stat(path, &st) < 0)
+        return error_errno(err, errno, "mount point %s", printable_string(given).text);
     if (!S_ISDIR(st.st_mode))
         return error_errno(err, ENOTDIR, "mount point %s", printable_string(given).text);
-    auto_free char *path = realpath(given, NULL);
-    if (!path)
-        return error_errno(err, errno, "mount point %s", printable_string(given).text);
     if (mountpoint_device(path, &(unsigned){0}, &(unsigned){0}))
-        return error_rule(err, WFS_CODE_BUSY, "%s: a model is mounted there already",
-                          printable_string(given).text);
+        return refuse_mounted(given, err);
     *ret_path = take_ptr(path);
     return 0;
 }

@@ -3,7 +3,7 @@
  * Inode numbers. Never reused with other bytes behind them:
  *
  *   fixed nodes        1 to 15
- *   all others         id << 4 | view
+ *   all others         (id + 1) << 4 | view, which is 16 at least
  *
  * The id of a tensor follows its content (model/generation.h), so a tensor that a commit left alone keeps its
  * number, and with it its pages in the kernel's cache. What belongs to a generation as a whole has the
@@ -41,7 +41,7 @@ enum view {
 
 static inline uint64_t number_of(enum view view, uint64_t id)
 {
-    return id << 4 | (uint64_t)view;
+    return (id + 1) << 4 | (uint64_t)view;
 }
 
 static inline enum view number_view(uint64_t number)
@@ -51,7 +51,7 @@ static inline enum view number_view(uint64_t number)
 
 static inline uint64_t number_id(uint64_t number)
 {
-    return number >> 4;
+    return (number >> 4) - 1;
 }
 
 #endif

@@ -4,6 +4,7 @@
  * for each name; those of staging/ with names only, because nothing in them may be remembered.
  */
 #include "base/cleanup.h"
+#include "mount/closing.h"
 #include "mount/ops.h"
 
 #include <string.h>
@@ -18,6 +19,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     struct session *session = session_of(req);
     struct listing *listing;
 
+    closing_wait(session);
     int r = listing_open(session, ino, &listing);
     if (r < 0) {
         reply_status(req, r);

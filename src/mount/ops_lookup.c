@@ -3,6 +3,7 @@
  * Names to inodes, and the attributes of inodes.
  */
 #include "base/cleanup.h"
+#include "mount/closing.h"
 #include "mount/ops.h"
 
 #define LONG_ABSENCE (24.0 * 60 * 60)
@@ -19,9 +20,11 @@ static void reply_absent(fuse_req_t req, uint64_t directory)
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+    struct session *session = session_of(req);
     struct tree_node node;
 
-    int r = tree_lookup(session_of(req), parent, name, &node);
+    closing_wait(session);
+    int r = tree_lookup(session, parent, name, &node);
     if (r == -ENOENT)
         reply_absent(req, parent);
     else if (r < 0)
@@ -45,10 +48,12 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 
 static void answer_attr(fuse_req_t req, uint64_t number, const struct handle *handle)
 {
+    struct session *session = session_of(req);
     struct stat attr;
     bool lasting;
 
-    int r = tree_attr(session_of(req), number, handle, &attr, &lasting);
+    closing_wait(session);
+    int r = tree_attr(session, number, handle, &attr, &lasting);
     if (r < 0)
         reply_status(req, r);
     else
@@ -148,9 +153,12 @@ static int set_attr(struct session *session, uint64_t number, const struct handl
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int which, struct fuse_file_info *info)
 {
-    const struct handle *handle = file_handle(ino, info);
+    struct session *session = session_of(req);
+    struct handle *handle = file_handle(ino, info);
 
-    int r = set_attr(session_of(req), ino, handle, attr, which);
+    int r = set_attr(session, ino, handle, attr, which);
+    if (handle && (which & FUSE_SET_ATTR_SIZE))
+        closing_wrote(session, handle);
     if (r < 0)
         reply_status(req, r);
     else

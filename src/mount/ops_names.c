@@ -5,6 +5,7 @@
  * hold.
  */
 #include "base/cleanup.h"
+#include "mount/closing.h"
 #include "mount/ops.h"
 
 #include <fcntl.h>
@@ -66,6 +67,7 @@ static int create(struct session *session, uint64_t parent, const char *name, mo
 {
     struct entry *entry;
 
+    closing_wait(session);
     int r = check_name(session, parent, name);
     if (r < 0)
         return r;
@@ -101,6 +103,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct session *session = session_of(req);
 
+    closing_wait(session);
     int r = check_name(session, parent, name);
     if (r == 0)
         r = stage_unlink(session->stage, place_in(parent), name);
@@ -122,6 +125,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 static int rename_name(struct session *session, uint64_t from, const char *name, uint64_t to,
                        const char *new_name, unsigned flags)
 {
+    closing_wait(session);
     if (check_directory(from) == -EROFS || check_directory(to) == -EROFS)
         return -EROFS;
     int r = check_name(session, from, name);
@@ -151,12 +155,38 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
     refuse_to_make(req, parent);
 }
 
+/* A regular file can be made that way, too; tar does, to set its attributes first. */
+static int make_file(struct session *session, uint64_t parent, const char *name, mode_t mode,
+                     struct tree_node *ret_node)
+{
+    struct entry *entry;
+
+    int r = check_name(session, parent, name);
+    if (r == 0)
+        r = stage_create(session->stage, place_in(parent), name, mode & 0777, &entry);
+    if (r < 0)
+        return r;
+    *ret_node = (struct tree_node){.number = number_of(view_in(parent), entry_id(entry)), .entry = entry};
+    r = attr_entry(session, ret_node->number, entry, &ret_node->attr);
+    if (r < 0)
+        entry_unref(entry);
+    return r;
+}
+
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
-    (void)name;
-    (void)mode;
+    struct tree_node node;
+
     (void)device;
-    refuse_to_make(req, parent);
+    if (!S_ISREG(mode)) {
+        refuse_to_make(req, parent);
+        return;
+    }
+    int r = make_file(session_of(req), parent, name, mode, &node);
+    if (r < 0)
+        reply_status(req, r);
+    else
+        reply_node(req, &node);
 }
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)

@@ -2,6 +2,7 @@
  *
  * Opening, reading and closing files.
  */
+#include "mount/closing.h"
 #include "mount/ops.h"
 
 #include <fcntl.h>
@@ -30,6 +31,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     struct session *session = session_of(req);
     struct handle *handle;
 
+    closing_wait(session);
     int r = handle_open(session, ino, info->flags, fuse_req_ctx(req)->pid, &handle);
     if (r < 0) {
         reply_status(req, r);
@@ -43,10 +45,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
 {
+    struct session *session = session_of(req);
     struct image *image;
 
     (void)ino;
-    int r = handle_image(session_of(req), handle_of(info), &image);
+    closing_wait(session);
+    int r = handle_image(session, handle_of(info), &image);
     if (r < 0) {
         reply_status(req, r);
         return;
@@ -57,10 +61,12 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
-    const struct handle *handle = handle_of(info);
+    struct handle *handle = handle_of(info);
 
     (void)ino;
-    reply_status(req, handle->kind == HANDLE_STAGED ? stage_flush(handle->staged) : 0);
+    int r = handle->kind == HANDLE_STAGED ? stage_flush(handle->staged) : 0;
+    closing_flushed(session_of(req), handle, fuse_req_ctx(req)->pid);
+    reply_status(req, r);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)

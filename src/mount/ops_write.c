@@ -3,6 +3,7 @@
  * Bytes into staging/, and commands into control.
  */
 #include "base/cleanup.h"
+#include "mount/closing.h"
 #include "mount/control.h"
 #include "mount/ops.h"
 
@@ -26,6 +27,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 
     (void)ino;
     if (handle->kind == HANDLE_CONTROL) {
+        closing_wait(session);
         control_write(session->control, req, data, size);
         return;
     }
@@ -33,6 +35,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
         reply_status(req, -EROFS);
         return;
     }
+    closing_wrote(session, handle);
     staged = handle->staged;
     if (info->writepage) { /* a page that was changed through a mapping belongs where it is */
         int r = handle_positional(session, handle, &staged);
@@ -73,6 +76,8 @@ static ssize_t copy(struct session *session, struct handle *from, uint64_t from_
 
     if (to->kind != HANDLE_STAGED)
         return -EOPNOTSUPP;
+    closing_wait(session);
+    closing_wrote(session, to);
     int r = handle_image(session, from, &image);
     if (r < 0)
         return r;
@@ -100,9 +105,10 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset, stru
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
                   struct fuse_file_info *info)
 {
-    const struct handle *handle = handle_of(info);
+    struct handle *handle = handle_of(info);
 
     (void)ino;
+    closing_wrote(session_of(req), handle);
     if (handle->kind == HANDLE_STAGED)
         reply_status(req, stage_fallocate(handle->staged, mode, (uint64_t)offset, (uint64_t)length));
     else

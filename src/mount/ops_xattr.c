@@ -3,8 +3,8 @@
  * Extended attributes: user.safetensors.dtype, .shape and .name of a tensor's files, in staging/ to be set as
  * well.
  */
-#include "base/cleanup.h"
 #include "format/shape.h"
+#include "mount/closing.h"
 #include "mount/ops.h"
 
 #include <string.h>
@@ -65,6 +65,7 @@ static int get(struct session *session, uint64_t number, const char *name, struc
     }
     if (!is_entry(number))
         return -ENODATA;
+    closing_wait(session);
     struct entry *entry = node_get(session->nodes, number);
     int r = entry ? stage_xattr_get(session->stage, entry, name, out) : -ESTALE;
     entry_unref(entry);
@@ -77,6 +78,7 @@ static int list(struct session *session, uint64_t number, struct bytes *out)
         model_list(out);
     if (!is_entry(number))
         return 0;
+    closing_wait(session);
     struct entry *entry = node_get(session->nodes, number);
     int r = entry ? stage_xattr_list(session->stage, entry, out) : -ESTALE;
     entry_unref(entry);
@@ -125,6 +127,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
     struct session *session = session_of(req);
 
     (void)flags;
+    closing_wait(session);
     int r = check_change(ino, name);
     if (r == 0) {
         struct entry *entry = node_get(session->nodes, ino);
@@ -138,6 +141,7 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
     struct session *session = session_of(req);
 
+    closing_wait(session);
     int r = check_change(ino, name);
     if (r == 0) {
         struct entry *entry = node_get(session->nodes, ino);

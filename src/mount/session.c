@@ -118,6 +118,15 @@ static int fill(struct session *session, const struct mount_listener *listener, 
     return open_stage(session, listener, err);
 }
 
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 int session_open(const struct mount_options *options, const struct mount_listener *listener,
                  struct session **ret_session, struct wfs_error *err)
 {
@@ -130,6 +139,7 @@ int session_open(const struct mount_options *options, const struct mount_listene
     session->group = getegid();
     clock_gettime(CLOCK_REALTIME, &session->begun);
     pthread_mutex_init(&session->lock, NULL);
+    init_condition(&session->closed);
     LIST_INIT(&session->handles);
     LIST_INIT(&session->listings);
 
@@ -156,6 +166,7 @@ void session_close(struct session *session)
         free(session->notes[i]);
     free(session->mountpoint);
     free(session->view_name);
+    pthread_cond_destroy(&session->closed);
     pthread_mutex_destroy(&session->lock);
     free(session);
 }

@@ -52,7 +52,9 @@ struct session {
     struct current current;
     LIST_HEAD(, handle) handles;   /* open files */
     LIST_HEAD(, listing) listings; /* and directories */
-    char *notes[SESSION_NOTES];    /* further lines of the status file, each about its own matter */
+    atomic_uint closing;           /* files between FLUSH and RELEASE (closing.h) */
+    pthread_cond_t closed;
+    char *notes[SESSION_NOTES]; /* further lines of the status file, each about its own matter */
 };
 
 /* What a line of the status file is about; a later line on the same matter replaces the earlier. */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mount/closing.h"
+
+#include "base/cleanup.h"
+
+#define FLUSH_PATIENCE_MS   50
+#define RELEASE_PATIENCE_MS 1000 /* the release has begun, and may have a file to convert */
+
+static struct timespec from_now(long milliseconds)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_sec += milliseconds / 1000;
+    time.tv_nsec += milliseconds % 1000 * 1000000;
+    if (time.tv_nsec >= 1000000000) {
+        time.tv_nsec -= 1000000000;
+        time.tv_sec++;
+    }
+    return time;
+}
+
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
+/* With session->lock held. */
+static void set_closing(struct session *session, struct handle *handle, bool closing)
+{
+    if (handle->is_closing == closing)
+        return;
+    handle->is_closing = closing;
+    if (closing)
+        session->closing++;
+    else if (--session->closing == 0)
+        pthread_cond_broadcast(&session->closed);
+}
+
+void closing_wrote(struct session *session, struct handle *handle)
+{
+    handle->wrote = true;
+    if (session->closing == 0)
+        return;
+    auto_lock(&session->lock);
+    set_closing(session, handle, false);
+}
+
+void closing_flushed(struct session *session, struct handle *handle, pid_t pid)
+{
+    if (!handle->wrote || pid != handle->pid)
+        return;
+    auto_lock(&session->lock);
+    handle->wrote = false;
+    handle->closing_until = from_now(FLUSH_PATIENCE_MS);
+    set_closing(session, handle, true);
+}
+
+void closing_release_begins(struct session *session, struct handle *handle)
+{
+    auto_lock(&session->lock);
+    if (handle->is_closing)
+        handle->closing_until = from_now(RELEASE_PATIENCE_MS);
+}
+
+void closing_release_done(struct session *session, struct handle *handle)
+{
+    auto_lock(&session->lock);
+    set_closing(session, handle, false);
+}
+
+/* Gives up those whose time has come; the earliest time of the others. With session->lock held. */
+static bool next_deadline(struct session *session, struct timespec *ret_deadline)
+{
+    const struct timespec now = from_now(0);
+    struct handle *handle;
+    bool found = false;
+
+    LIST_FOREACH(handle, &session->handles, link)
+    {
+        if (!handle->is_closing)
+            continue;
+        if (!is_later(&handle->closing_until, &now)) {
+            set_closing(session, handle, false);
+        } else if (!found || is_later(ret_deadline, &handle->closing_until)) {
+            *ret_deadline = handle->closing_until;
+            found = true;
+        }
+    }
+    return found;
+}
+
+void closing_wait(struct session *session)
+{
+    struct timespec deadline;
+
+    if (session->closing == 0)
+        return;
+    auto_lock(&session->lock);
+    while (session->closing > 0 && next_deadline(session, &deadline))
+        pthread_cond_timedwait(&session->closed, &session->lock, &deadline);
+}
