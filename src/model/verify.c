@@ -274,7 +274,7 @@ static int verify(struct verification *verification, struct wfs_error *err)
 
     verdict->tensor_count = header ? wfs_header_count(header) : 0;
     verdict->is_valid = verdict->error_count == 0;
-    if (!header || !verdict->is_valid)
+    if (!header && !verdict->is_valid)
         verdict->kind = kind_of(start, (size_t)size);
     return r;
 }
