@@ -12,12 +12,14 @@ enum {
 };
 
 static const struct option options[] = {
-    {"json",        no_argument,       NULL, OPTION_JSON},
-    {"force",       no_argument,       NULL, OPTION_KEPT},
-    {"allow-empty", no_argument,       NULL, OPTION_KEPT},
-    {"backup",      optional_argument, NULL, OPTION_KEPT},
-    {"layout",      required_argument, NULL, OPTION_KEPT},
-    {NULL,          0,                 NULL, 0          },
+    {"json",         no_argument,       NULL, OPTION_JSON},
+    {"force",        no_argument,       NULL, OPTION_KEPT},
+    {"allow-empty",  no_argument,       NULL, OPTION_KEPT},
+    {"backup",       optional_argument, NULL, OPTION_KEPT},
+    {"follow",       no_argument,       NULL, OPTION_KEPT},
+    {"replace-link", no_argument,       NULL, OPTION_KEPT},
+    {"layout",       required_argument, NULL, OPTION_KEPT},
+    {NULL,           0,                 NULL, 0          },
 };
 
 /* The arguments of the command `commit`, in their full form. */

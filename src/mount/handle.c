@@ -172,7 +172,7 @@ static int open_preview(struct session *session, uint64_t number, int flags, str
     int r = stage_preview(session->stage, &handle->image, &handle->change);
     if (r < 0)
         return r;
-    if (handle->change != number_id(number))
+    if (number != number_of(VIEW_PREVIEW, handle->change + 1))
         return -ESTALE;
     *ret_handle = take_ptr(handle);
     return 0;

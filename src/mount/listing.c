@@ -53,7 +53,7 @@ static void add_fixed_names(const struct session *session, struct listing *listi
     case NODE_STAGING:
         add_fixed(listing, "tensors", NODE_STAGING_TENSORS);
         add_fixed(listing, "npy", NODE_STAGING_NPY);
-        add_fixed(listing, session->view_name, number_of(VIEW_PREVIEW, stage_change_count(session->stage)));
+        add_fixed(listing, session->view_name, preview_number(session));
         break;
     case NODE_WEIGHTFS:
         add_fixed(listing, "control", number_of(VIEW_CONTROL, session->control_lookups));

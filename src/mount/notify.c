@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "format/name.h"
-#include "mount/number.h"
+#include "mount/tree.h"
 
 #include <fuse_lowlevel.h>
 #include <string.h>
@@ -82,7 +82,7 @@ static void tell_of_changed_source(struct session *session)
     size_t count = generation_count(current.generation);
 
     forget_content(session, number_of(VIEW_WHOLE, current.number));
-    forget_content(session, number_of(VIEW_PREVIEW, stage_change_count(session->stage)));
+    forget_content(session, preview_number(session));
     for (size_t i = 0; i < count; i++)
         for (size_t v = 0; v < sizeof(views) / sizeof(views[0]); v++)
             forget_content(session, number_of(views[v], generation_version(current.generation, i).id));

@@ -39,6 +39,7 @@ enum view {
     VIEW_CONTROL,
 };
 
+/* An id is never 0: the number would be a fixed node's. Counts that begin at 0 are raised by one. */
 static inline uint64_t number_of(enum view view, uint64_t id)
 {
     return (id + 1) << 4 | (uint64_t)view;

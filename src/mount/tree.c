@@ -92,6 +92,11 @@ static int lookup_entry(struct session *session, enum view view, const char *nam
     return r;
 }
 
+uint64_t preview_number(const struct session *session)
+{
+    return number_of(VIEW_PREVIEW, stage_change_count(session->stage) + 1);
+}
+
 static int lookup_staging(struct session *session, const char *name, struct tree_node *ret)
 {
     if (strcmp(name, "tensors") == 0)
@@ -100,7 +105,7 @@ static int lookup_staging(struct session *session, const char *name, struct tree
         return fixed(session, NODE_STAGING_NPY, ret);
     if (strcmp(name, session->view_name) != 0)
         return lookup_entry(session, VIEW_STAGED_FILE, name, ret);
-    ret->number = number_of(VIEW_PREVIEW, stage_change_count(session->stage));
+    ret->number = preview_number(session);
     attr_preview(session, ret->number, &ret->attr);
     return 0;
 }
@@ -190,7 +195,7 @@ static int attr_staged(struct session *session, uint64_t number, struct stat *re
 
 static int attr_of_preview(struct session *session, uint64_t number, struct stat *ret_attr)
 {
-    if (stage_change_count(session->stage) != number_id(number))
+    if (number != preview_number(session))
         return -ESTALE;
     attr_preview(session, number, ret_attr);
     return 0;

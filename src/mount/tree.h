@@ -24,6 +24,9 @@ int tree_lookup(struct session *session, uint64_t directory, const char *name, s
 /* Whether "there is no such name" may be remembered for long in that directory. */
 bool tree_absence_lasts(uint64_t directory);
 
+/* The preview's number as long as nothing is changed. */
+uint64_t preview_number(const struct session *session);
+
 /* Attributes of a node that was looked up before; `handle` (may be NULL): an open file of it. */
 int tree_attr(struct session *session, uint64_t number, const struct handle *handle, struct stat *ret_attr,
               bool *ret_lasting);
