@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/clone.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "cli/cmd.h"
 #include "cli/source.h"
 #include "format/npy.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 
 #define BLOCK_SIZE   ((uint64_t)1 << 20)
 #define SENDFILE_MAX ((uint64_t)1 << 30) /* the kernel moves a little less than 2 GiB in one call */
@@ -34,7 +37,8 @@ static int copy_by_hand(int fd, uint64_t offset, uint64_t length)
     return 0;
 }
 
-static int copy_to_stdout(int fd, uint64_t offset, uint64_t length)
+/* To a pipe or a device: no byte passes through user space. */
+static int send_to_stdout(int fd, uint64_t offset, uint64_t length)
 {
     while (length > 0) {
         off_t at = (off_t)offset;
@@ -49,6 +53,29 @@ static int copy_to_stdout(int fd, uint64_t offset, uint64_t length)
         length -= (uint64_t)sent;
     }
     return 0;
+}
+
+/* Where in a regular file the output stands; -1: it is no regular file, or one that is appended to. */
+static off_t stdout_position(void)
+{
+    struct stat st;
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+    if (flags < 0 || flags & O_APPEND || fstat(STDOUT_FILENO, &st) != 0 || !S_ISREG(st.st_mode))
+        return -1;
+    return lseek(STDOUT_FILENO, 0, SEEK_CUR);
+}
+
+static int copy_to_stdout(int fd, uint64_t offset, uint64_t length)
+{
+    off_t position = stdout_position();
+    if (position < 0)
+        return send_to_stdout(fd, offset, length);
+
+    int r = clone_range(fd, offset, STDOUT_FILENO, (uint64_t)position, length, NULL, NULL, NULL);
+    if (r == 0 && lseek(STDOUT_FILENO, position + (off_t)length, SEEK_SET) < 0)
+        r = -errno;
+    return r;
 }
 
 static int write_npy_header(const struct wfs_tensor *tensor)

@@ -53,9 +53,9 @@ static int extract(const char *directory, char *const *arguments, size_t count, 
         generation_open(AT_FDCWD, path, HEADER_OFFICIAL, 0, &generation, &err) < 0)
         return cmd_fail_input(&err);
     int code = select_tensors(generation_header(generation), path, arguments + 1, count - 1, &selection);
-    auto_free size_t *indices = selection.indices;
     if (code == EXIT_DONE)
         code = write_out(generation, directory, &selection, npy);
+    free(selection.indices);
     return code;
 }
 

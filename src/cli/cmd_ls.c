@@ -118,9 +118,9 @@ static int list(struct listing *listing, char *const *arguments, size_t count)
     listing->header = wfs_reader_header(source.reader);
     listing->path = source.path;
     int code = select_tensors(listing->header, source.path, arguments + 1, count - 1, &selection);
-    auto_free size_t *indices = selection.indices;
-    if (indices)
+    if (selection.indices)
         print_all(listing, &selection);
+    free(selection.indices);
     return cmd_finish(code);
 }
 

@@ -25,7 +25,7 @@ void progress_begin(struct progress *progress, const char *what, uint64_t total)
 void progress_set(struct progress *progress, uint64_t done);
 
 /* A wfs_writer, image or clone callback: adds `done` to the struct progress; -ECANCELED after Ctrl-C. */
-int progress_add(void *progress, uint64_t done);
+int progress_add(void *context, uint64_t done);
 
 void progress_end(struct progress *progress);
 

@@ -108,7 +108,7 @@ int select_tensors(const struct wfs_header *header, const char *path, char *cons
     for (size_t i = 0; i < total; i++)
         if (count == 0 || marked[i])
             indices[selected++] = i;
-    qsort_r(indices, selected, sizeof(*indices), compare_names, (void *)(uintptr_t)header);
+    qsort_r(indices, selected, sizeof(*indices), compare_names, (void *)header);
     *ret_selection = (struct selection){selected, take_ptr(indices)};
     return code;
 }

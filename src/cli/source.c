@@ -61,8 +61,8 @@ static int find_models(const char *directory, struct found_models *found)
 
     if (!stream)
         return -errno;
-    for (struct dirent *entry = readdir(stream); entry;
-         entry = readdir(stream)) { // NOLINT(concurrency-mt-unsafe)
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is our own
+    for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {
         if (entry->d_name[0] == '.')
             continue;
         found->has_index = found->has_index || ends_in(entry->d_name, INDEX_EXTENSION);

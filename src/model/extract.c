@@ -171,17 +171,25 @@ static int write_header(const struct extraction *extraction, struct wfs_error *e
     return r < 0 ? r : close_file(extraction, &fd, EXTRACT_HEADER, err);
 }
 
+static int write_all(const struct extraction *extraction, struct wfs_error *err)
+{
+    int r = write_document(extraction, err);
+
+    if (r == 0)
+        r = write_header(extraction, err);
+    return r < 0 ? r : write_tensors(extraction, err);
+}
+
 int extract_model(struct generation *generation, const char *directory, const struct extract_options *options,
                   struct wfs_error *err)
 {
     struct extraction extraction = {
         .generation = generation, .options = options, .dirfd = -1, .directory = printable_string(directory)};
     int r = open_directory(&extraction, directory, err);
-    auto_close int dirfd = extraction.dirfd;
 
     if (r == 0)
-        r = write_document(&extraction, err);
-    if (r == 0)
-        r = write_header(&extraction, err);
-    return r < 0 ? r : write_tensors(&extraction, err);
+        r = write_all(&extraction, err);
+    if (extraction.dirfd >= 0)
+        close(extraction.dirfd);
+    return r;
 }

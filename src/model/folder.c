@@ -132,8 +132,8 @@ static int read_place(struct folder *folder, const char *place, bool *ret_found,
     if (!stream)
         return error_errno(err, errno, "%s/%s: cannot be read", folder->path, place);
     take_fd(&fd);
-    for (struct dirent *entry = readdir(stream); r == 0 && entry;
-         entry = readdir(stream)) // NOLINT(concurrency-mt-unsafe)
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is our own
+    for (struct dirent *entry = readdir(stream); r == 0 && entry; entry = readdir(stream))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             r = look_at_entry(folder, place, entry->d_name);
     closedir(stream);
@@ -265,8 +265,8 @@ int folder_open(const char *path, wfs_report *report, void *context, struct fold
 void folder_close(struct folder *folder)
 {
     for (size_t i = 0; i < folder->count; i++) {
-        free((char *)(uintptr_t)folder->items[i].tensor.name);
-        free((unsigned char *)(uintptr_t)folder->items[i].tensor.shape);
+        free((char *)folder->items[i].tensor.name);
+        free((unsigned char *)folder->items[i].tensor.shape);
         free(folder->items[i].file_name);
     }
     free(folder->items);

@@ -17,8 +17,6 @@
 struct candidate {
     struct folder *folder;
     const char *file_name; /* relative to the folder */
-    char *name;            /* of the tensor */
-    size_t name_length;
     int fd;
     uint64_t file_size;
     struct folder_item item;
@@ -35,7 +33,8 @@ static bool find_declaration(const struct candidate *candidate, struct wfs_tenso
     const struct wfs_header *document = candidate->folder->document;
     size_t index = 0;
 
-    if (!document || !wfs_header_find(document, candidate->name, candidate->name_length, &index))
+    if (!document ||
+        !wfs_header_find(document, candidate->item.tensor.name, candidate->item.tensor.name_length, &index))
         return false;
     *ret_tensor = wfs_header_tensor(document, index);
     return ret_tensor->dtype < WFS_DTYPE_COUNT && ret_tensor->shape;
@@ -215,7 +214,6 @@ static int keep(struct candidate *candidate)
         return -ENOMEM;
     folder->items[folder->count++] = candidate->item;
     candidate->item.tensor = (struct wfs_tensor){0};
-    candidate->name = NULL;
     return 0;
 }
 
@@ -236,17 +234,17 @@ static int look_at_file(struct candidate *candidate, bool is_npy)
     return r;
 }
 
-int folder_add_file(struct folder *folder, const char *file_name, char *name, size_t name_length, bool is_npy)
+int folder_add_file(struct folder *folder, const char *file_name, const char *name, size_t name_length,
+                    bool is_npy)
 {
-    struct candidate candidate = {
-        .folder = folder, .file_name = file_name, .name = name, .name_length = name_length, .fd = -1};
+    struct candidate candidate = {.folder = folder, .file_name = file_name, .fd = -1};
 
     candidate.item.tensor.name = name;
     candidate.item.tensor.name_length = name_length;
     int r = look_at_file(&candidate, is_npy);
     if (candidate.fd >= 0)
         close(candidate.fd);
-    free((unsigned char *)(uintptr_t)candidate.item.tensor.shape);
-    free(candidate.name);
+    free((unsigned char *)candidate.item.tensor.shape);
+    free((char *)candidate.item.tensor.name);
     return r;
 }

@@ -14,7 +14,7 @@ void folder_tell(struct folder *folder, enum wfs_code code, bool is_warning, con
 
 /* Adds the tensor `name` (malloc'd, taken over) that a file holds, or tells what is wrong with it. -ENOMEM.
  */
-int folder_add_file(struct folder *folder, const char *file_name, char *name, size_t name_length,
+int folder_add_file(struct folder *folder, const char *file_name, const char *name, size_t name_length,
                     bool is_npy);
 
 #endif

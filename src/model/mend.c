@@ -196,6 +196,8 @@ static int drop_duplicates(struct mending *mending)
 {
     uint64_t key[2] = {0, 0};
     struct lookup names = LOOKUP_EMPTY;
+    if (!mending->members)
+        return 0;
     int r = getrandom(key, sizeof key, 0) < 0 ? -errno : 0;
 
     for (size_t i = 0; r == 0 && i < mending->count; i++) {

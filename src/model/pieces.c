@@ -68,6 +68,14 @@ static struct piece join(const struct piece *first, const struct piece *second)
     return joined;
 }
 
+static void extend(struct piece *piece, uint64_t length, const void *data)
+{
+    piece->end += length;
+    piece->crc_known = piece->crc_known && data;
+    if (data)
+        piece->crc = checksum_crc32(piece->crc, data, length);
+}
+
 int pieces_add(struct pieces *pieces, uint64_t begin, uint64_t length, const void *data)
 {
     if (length == 0)
@@ -79,11 +87,8 @@ int pieces_add(struct pieces *pieces, uint64_t begin, uint64_t length, const voi
     while (last < pieces->count && pieces->items[last].begin <= added.end)
         last++;
 
-    struct piece *before = last > first ? &pieces->items[first] : NULL;
-    if (last == first + 1 && before->end == begin) { /* the usual case: the next block of a tensor */
-        before->crc = data ? checksum_crc32(before->crc, data, length) : 0;
-        before->crc_known = before->crc_known && data;
-        before->end = added.end;
+    if (last == first + 1 && pieces->items[first].end == begin) { /* the usual case: the next block */
+        extend(&pieces->items[first], length, data);
         return 0;
     }
     added.crc = data ? checksum_crc32(0, data, length) : 0;

@@ -182,7 +182,7 @@ static struct metadata_pair *find_pair(const struct wfs_writer *writer, const ch
     return NULL;
 }
 
-static int append_pair(struct wfs_writer *writer, const struct metadata_pair *pair, char *value)
+static int append_pair(struct wfs_writer *writer, const struct metadata_pair *pair, const char *value)
 {
     struct metadata_map *map = &writer->metadata;
     auto_free char *key = copy_bytes(pair->key, pair->key_length);
@@ -216,7 +216,7 @@ int writer_add_metadata(struct wfs_writer *writer, const struct metadata_pair *p
         return error_no_memory(err);
     writer->metadata.present = true;
     if (old) {
-        free((char *)(uintptr_t)old->value);
+        free((char *)old->value);
         old->value = value;
         old->value_length = pair->value_length;
         return 0;
@@ -247,8 +247,8 @@ void writer_free_declared(struct wfs_writer *writer)
         pieces_clear(&writer->tensors[i].pieces);
     }
     for (size_t i = 0; i < writer->metadata.count; i++) {
-        free((char *)(uintptr_t)writer->metadata.pairs[i].key);
-        free((char *)(uintptr_t)writer->metadata.pairs[i].value);
+        free((char *)writer->metadata.pairs[i].key);
+        free((char *)writer->metadata.pairs[i].value);
     }
     free(writer->metadata.pairs);
     free(writer->tensors);
