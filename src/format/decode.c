@@ -13,7 +13,7 @@
 
 bool member_is(const struct member *member, const char *name)
 {
-    return strlen(name) == member->length && memcmp(name, member->name, member->length) == 0;
+    return member->length == strlen(name) && memcmp(name, member->name, member->length) == 0;
 }
 
 static enum wfs_code json_code(const struct decoder *decoder)

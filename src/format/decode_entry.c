@@ -19,7 +19,7 @@ enum field {
     FIELD_UNKNOWN,
 };
 
-static const char *const field_names[FIELD_COUNT] = {"dtype", "shape", "data_offsets"};
+static const char *const field_names[] = {"dtype", "shape", "data_offsets", [FIELD_CRC] = "crc32"};
 
 /* Depth of the containers around a member's value: the header's object and the entry. */
 #define ENTRY_DEPTH 2u
@@ -223,10 +223,18 @@ static int decode_field(struct decoder *decoder, struct entry *entry, enum field
 
 static enum field field_of(const struct member *member)
 {
-    for (unsigned field = 0; field < FIELD_COUNT; field++)
-        if (member_is(member, field_names[field]))
-            return (enum field)field;
-    return member_is(member, "crc32") ? FIELD_CRC : FIELD_UNKNOWN;
+    enum field field;
+    switch (member->length) {
+    case 5:
+        field = member->name[0] == 'd' ? FIELD_DTYPE : member->name[0] == 's' ? FIELD_SHAPE : FIELD_CRC;
+        break;
+    case 12:
+        field = FIELD_OFFSETS;
+        break;
+    default:
+        return FIELD_UNKNOWN;
+    }
+    return memcmp(member->name, field_names[field], member->length) == 0 ? field : FIELD_UNKNOWN;
 }
 
 static int unknown_member(struct decoder *decoder, const struct entry *entry, const struct member *member)

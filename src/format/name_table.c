@@ -41,6 +41,11 @@ void name_table_clear(struct name_table *table)
     table->capacity = 0;
 }
 
+void name_table_empty(struct name_table *table)
+{
+    memset(table->slots, 0, table->capacity * sizeof *table->slots);
+}
+
 /* A slot holds index + 1 in its low bits and the hash's low bits above. */
 static uint32_t slot_tag(const struct name_table *table, uint64_t hash)
 {
@@ -52,16 +57,21 @@ static size_t slot_index(const struct name_table *table, uint32_t slot)
     return (slot & ((UINT32_C(1) << table->index_bits) - 1)) - 1;
 }
 
+static size_t home_of(const struct name_table *table, uint64_t hash)
+{
+    return (size_t)((hash >> 32) * table->capacity >> 32);
+}
+
 /* The slot that holds the name, or the free one where it belongs. */
-static uint32_t *find_slot(const struct name_table *table, uint64_t hash, const char *name, size_t length)
+static uint32_t *find_slot(const struct name_table *table, uint64_t hash, struct name_text name)
 {
     uint32_t tag = slot_tag(table, hash);
-    size_t at = (size_t)((hash >> 32) * table->capacity >> 32);
+    size_t at = home_of(table, hash);
     while (table->slots[at]) {
         uint32_t slot = table->slots[at];
         if ((slot ^ tag) >> table->index_bits == 0) {
             struct name_text other = table->name_of(table->context, slot_index(table, slot));
-            if (other.length == length && memcmp(other.text, name, length) == 0)
+            if (other.length == name.length && memcmp(other.text, name.text, name.length) == 0)
                 break;
         }
         if (++at == table->capacity)
@@ -74,16 +84,39 @@ size_t name_table_find(const struct name_table *table, const char *name, size_t 
 {
     if (table->capacity == 0)
         return NAME_TABLE_NONE;
-    uint32_t slot = *find_slot(table, hash_bytes(table->key, name, length), name, length);
+    struct name_text text = {name, length};
+    uint32_t slot = *find_slot(table, hash_bytes(table->key, name, length), text);
     return slot ? slot_index(table, slot) : NAME_TABLE_NONE;
+}
+
+static size_t put(struct name_table *table, size_t index, struct name_text name, uint64_t hash)
+{
+    uint32_t *slot = find_slot(table, hash, name);
+    size_t previous = *slot ? slot_index(table, *slot) : NAME_TABLE_NONE;
+    *slot = slot_tag(table, hash) | (uint32_t)(index + 1);
+    return previous;
 }
 
 size_t name_table_put(struct name_table *table, size_t index)
 {
     struct name_text name = table->name_of(table->context, index);
-    uint64_t hash = hash_bytes(table->key, name.text, name.length);
-    uint32_t *slot = find_slot(table, hash, name.text, name.length);
-    size_t previous = *slot ? slot_index(table, *slot) : NAME_TABLE_NONE;
-    *slot = slot_tag(table, hash) | (uint32_t)(index + 1);
-    return previous;
+    return put(table, index, name, hash_bytes(table->key, name.text, name.length));
+}
+
+bool name_table_put_batch(struct name_table *table, size_t first, size_t count)
+{
+    struct name_text names[NAME_TABLE_BATCH];
+    uint64_t hashes[NAME_TABLE_BATCH];
+    bool are_distinct = true;
+    for (size_t i = 0; i < count; i++) {
+        names[i] = table->name_of(table->context, first + i);
+        __builtin_prefetch(names[i].text);
+    }
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = hash_bytes(table->key, names[i].text, names[i].length);
+        __builtin_prefetch(&table->slots[home_of(table, hashes[i])], 1);
+    }
+    for (size_t i = 0; i < count; i++)
+        are_distinct &= put(table, first + i, names[i], hashes[i]) == NAME_TABLE_NONE;
+    return are_distinct;
 }

@@ -10,6 +10,7 @@
 #ifndef FORMAT_NAME_TABLE_H
 #define FORMAT_NAME_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,10 +36,20 @@ int name_table_init(struct name_table *table, size_t count, size_t distinct,
 
 void name_table_clear(struct name_table *table);
 
+/* Forgets what was entered. */
+void name_table_empty(struct name_table *table);
+
 /* The index under that name, or NAME_TABLE_NONE. */
 size_t name_table_find(const struct name_table *table, const char *name, size_t length);
 
 /* Enters `index` under its name. Returns the index that it took the place of, or NAME_TABLE_NONE. */
 size_t name_table_put(struct name_table *table, size_t index);
+
+#define NAME_TABLE_BATCH 32u
+
+/* Enters `count` indices (at most NAME_TABLE_BATCH) from `first` on; whether none took the place of another.
+ * Slots lie anywhere in memory: a batch waits for all of them at once, where one index after the other would
+ * wait for each. */
+bool name_table_put_batch(struct name_table *table, size_t first, size_t count);
 
 #endif

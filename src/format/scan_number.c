@@ -98,7 +98,22 @@ static void take_whole(struct scan *scan, struct decimal *decimal)
         decimal->exponent++;
 }
 
-bool scan_number(struct scan *scan, bool *ret_is_integer, uint64_t *ret_value)
+/* A whole number of up to 18 digits, which is what nearly all are; false leaves it to take_any(). */
+static bool take_short(struct scan *scan, uint64_t *ret_value)
+{
+    char *at = scan->at;
+    uint64_t value = 0;
+    for (; is_digit(*at) && at - scan->at < 18; at++)
+        value = value * 10 + (uint64_t)(*at - '0');
+    bool is_whole = at > scan->at && !is_digit(*at) && *at != '.' && *at != 'e' && *at != 'E';
+    if (!is_whole || (*scan->at == '0' && at - scan->at > 1))
+        return false;
+    scan->at = at;
+    *ret_value = value;
+    return true;
+}
+
+static bool take_any(struct scan *scan, bool *ret_is_integer, uint64_t *ret_value)
 {
     struct decimal decimal = {0, 0};
     bool is_negative = *scan->at == '-';
@@ -117,4 +132,10 @@ bool scan_number(struct scan *scan, bool *ret_is_integer, uint64_t *ret_value)
     *ret_is_integer = !is_negative && decimal.exponent == 0;
     *ret_value = decimal.significand;
     return check_range(scan, &decimal);
+}
+
+bool scan_number(struct scan *scan, bool *ret_is_integer, uint64_t *ret_value)
+{
+    *ret_is_integer = take_short(scan, ret_value);
+    return *ret_is_integer || take_any(scan, ret_is_integer, ret_value);
 }

@@ -5,19 +5,20 @@
  */
 #include "format/scan.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGH UINT64_C(0x8080808080808080)
 
-/* Whether one of eight bytes is a quote, a backslash or a control byte. Bytes from 0x80 on count as plain. */
-static bool has_special(uint64_t word)
+/* A bit in the byte of the first of eight that is a quote, a backslash or a control byte, the first being the
+ * lowest; what stands above it means nothing. 0: there is none. Bytes from 0x80 on are plain. */
+static uint64_t special_bits(uint64_t word)
 {
     uint64_t quote = word ^ (ONES * '"');
     uint64_t backslash = word ^ (ONES * '\\');
-    uint64_t found =
-        ((quote - ONES) & ~quote) | ((backslash - ONES) & ~backslash) | ((word - ONES * 0x20) & ~word);
-    return (found & HIGH) != 0;
+    return (((quote - ONES) & ~quote) | ((backslash - ONES) & ~backslash) | ((word - ONES * 0x20) & ~word)) &
+           HIGH;
 }
 
 static bool is_special(char c)
@@ -27,12 +28,12 @@ static bool is_special(char c)
 
 static char *find_special(char *at, const char *end)
 {
-    while (end - at >= 8) {
+    for (; end - at >= 8; at += 8) {
         uint64_t word;
         memcpy(&word, at, sizeof word);
-        if (has_special(word))
-            break;
-        at += 8;
+        uint64_t bits = special_bits(le64toh(word));
+        if (bits)
+            return at + __builtin_ctzll(bits) / 8;
     }
     while (!is_special(*at))
         at++;

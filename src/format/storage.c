@@ -63,27 +63,33 @@ static struct name_text tensor_name(const void *context, size_t index)
     return (struct name_text){record_name(header, record), record->name_length};
 }
 
-/* Of two entries with one name the one that stands later in the text counts, wherever their bytes lie. */
-static void mark_overwritten(struct wfs_header *header, size_t previous, size_t index)
+/* Of entries with one name the one that stands last in the text counts, wherever their bytes lie. */
+static void mark_overwritten(struct wfs_header *header)
 {
-    struct tensor_record *a = &header->tensors[previous];
-    struct tensor_record *b = &header->tensors[index];
-    struct tensor_record *earlier = a->name < b->name ? a : b;
-    earlier->is_overwritten = true;
-    if (earlier == b)
-        name_table_put(&header->names, previous);
+    name_table_empty(&header->names);
+    for (size_t i = 0; i < header->tensor_count; i++) {
+        size_t previous = name_table_put(&header->names, i);
+        if (previous == NAME_TABLE_NONE)
+            continue;
+        bool is_later = header->tensors[i].name > header->tensors[previous].name;
+        header->tensors[is_later ? previous : i].is_overwritten = true;
+        if (!is_later)
+            name_table_put(&header->names, previous);
+    }
 }
 
 int storage_index(struct wfs_header *header)
 {
     size_t count = header->tensor_count;
+    bool are_distinct = true;
     if (name_table_init(&header->names, count, count, tensor_name, header) < 0)
         return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        size_t previous = name_table_put(&header->names, i);
-        if (previous != NAME_TABLE_NONE)
-            mark_overwritten(header, previous, i);
+    for (size_t first = 0; first < count; first += NAME_TABLE_BATCH) {
+        size_t batch = count - first < NAME_TABLE_BATCH ? count - first : NAME_TABLE_BATCH;
+        are_distinct &= name_table_put_batch(&header->names, first, batch);
     }
+    if (!are_distinct)
+        mark_overwritten(header);
     return 0;
 }
 

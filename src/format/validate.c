@@ -191,12 +191,17 @@ static int check_names(const struct validation *validation)
     return 0;
 }
 
+/* Shapes lie anywhere in the text where tensors are not in the order of their bytes. */
+#define PREFETCH_AHEAD 16u
+
 static int check_layout(const struct validation *validation)
 {
     const struct wfs_header *header = validation->header;
     uint64_t end = 0;
     for (size_t i = 0; i < header->tensor_count; i++) {
         const struct tensor_record *record = &header->tensors[i];
+        if (i + PREFETCH_AHEAD < header->tensor_count)
+            __builtin_prefetch(record_shape(header, record + PREFETCH_AHEAD));
         int r = record->is_overwritten ? 0 : check_tensor(validation, record, &end);
         if (r)
             return r;
