@@ -88,9 +88,10 @@ int storage_index(struct wfs_header *header)
         size_t batch = count - first < NAME_TABLE_BATCH ? count - first : NAME_TABLE_BATCH;
         are_distinct &= name_table_put_batch(&header->names, first, batch);
     }
-    if (!are_distinct)
-        mark_overwritten(header);
-    return 0;
+    if (are_distinct)
+        return 0;
+    mark_overwritten(header);
+    return 1;
 }
 
 static struct name_text pair_key(const void *context, size_t index)

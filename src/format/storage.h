@@ -97,7 +97,8 @@ int storage_grow_pairs(struct wfs_header *header, size_t read);
 /* Puts the tensors into the order of their bytes (and of their names' places where they share them). */
 void storage_sort(struct wfs_header *header);
 
-/* Fills the name table, marking all but the last of each name as overwritten. -ENOMEM. */
+/* Fills the name table, marking all but the last of each name as overwritten. 1 when a name occurs twice, 0
+ * when none does, -ENOMEM. */
 int storage_index(struct wfs_header *header);
 
 /* Lets the last of each key of __metadata__ win. 1 when a key (*ret_key) occurs twice, 0 when none does,

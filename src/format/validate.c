@@ -202,7 +202,7 @@ static int check_layout(const struct validation *validation)
         const struct tensor_record *record = &header->tensors[i];
         if (i + PREFETCH_AHEAD < header->tensor_count)
             __builtin_prefetch(record_shape(header, record + PREFETCH_AHEAD));
-        int r = record->is_overwritten ? 0 : check_tensor(validation, record, &end);
+        int r = check_tensor(validation, record, &end);
         if (r)
             return r;
     }
@@ -215,10 +215,10 @@ int validate(struct wfs_header *header, uint64_t file_size, unsigned mode, struc
     bool is_document = mode & HEADER_DOCUMENT;
     if (!is_document)
         storage_sort(header);
-    if (storage_index(header) < 0)
-        return -ENOMEM;
-    int r = check_names(&validation);
-    if (r || is_document || problems->json_count)
-        return r;
-    return check_layout(&validation);
+    int repeated = storage_index(header);
+    if (repeated < 0)
+        return repeated;
+    if (repeated) /* whose bytes lie where cannot be said as long as that is open */
+        return check_names(&validation);
+    return is_document || problems->json_count ? 0 : check_layout(&validation);
 }

@@ -22,37 +22,14 @@ try:
 except ImportError:
     print("the Python package safetensors is not installed")
     sys.exit(77)
+import official  # noqa: E402
 from headers import Maker  # noqa: E402
 
 COUNT = int(os.environ.get("WEIGHTFS_DIFFERENTIAL_COUNT", "120000"))
 SEED = int(os.environ.get("WEIGHTFS_DIFFERENTIAL_SEED", "1"))
 BATCH = 20000
 
-ERRORS = {
-    "header too small": "HeaderTooSmall",
-    "header too large": "HeaderTooLarge",
-    "invalid header length": "InvalidHeaderLength",
-    "invalid UTF-8 in header": "InvalidHeader",
-    "invalid JSON in header": "InvalidHeaderDeserialization",
-    "invalid offset for tensor": "InvalidOffset",
-    "overflow computing buffer size": "ValidationOverflow",
-    "The slice is slicing for subbytes": "MisalignedSlice",
-    "invalid shape, data type, or offset": "TensorInvalidInfo",
-    "incomplete metadata": "MetadataIncompleteBuffer",
-}
 BEFORE_NAMES = {"HeaderTooSmall", "HeaderTooLarge", "InvalidHeaderLength", "InvalidHeader", "InvalidHeaderDeserialization"}
-
-
-def official(file):
-    try:
-        safetensors.deserialize(file)
-        return "ok"
-    except safetensors.SafetensorError as error:
-        text = str(error).removeprefix("Error while deserializing: ")
-        for beginning, name in ERRORS.items():
-            if text.startswith(beginning):
-                return name
-        raise
 
 
 def ours(files):
@@ -96,7 +73,7 @@ def understood(pairs):
 def is_explained(file, we, they):
     if we == "DuplicateTensor":
         return they not in BEFORE_NAMES and has_duplicates(file)
-    return we in {official(file) for _ in range(60)}
+    return we in {official.verdict(file) for _ in range(60)}
 
 
 def compare(file, kind, we, they):
@@ -119,7 +96,7 @@ counts, explained, unexplained = Counter(), Counter(), 0
 for start in range(0, COUNT, BATCH):
     files = [maker.file() for _ in range(min(BATCH, COUNT - start))]
     for (file, kind), we in zip(files, ours([file for file, _ in files])):
-        they = official(file)
+        they = official.verdict(file)
         counts[they] += 1
         difference = compare(file, kind, we, they)
         if difference:

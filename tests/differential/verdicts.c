@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Says what weightfs thinks of many small files: reads them from stdin, each behind its size (u32 little-endian), prints a line
- * for each: the name of the error, or "ok" and the header as it was understood, encoded again. Whatever is said by the first
- * problem must be among all problems, or the line ends in "!".
+ * Says what weightfs thinks of many small files: reads them from stdin, each behind its size (u32
+ * little-endian), prints a line for each: the name of the error, or "ok" and the header as it was understood,
+ * encoded again. Whatever is said by the first problem must be among all problems, or the line ends in "!".
  */
 #include "base/cleanup.h"
 #include "format/encode.h"

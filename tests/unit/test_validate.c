@@ -176,7 +176,7 @@ START_TEST(strict_problems_are_listed_among_the_others)
 
 END_TEST
 
-START_TEST(of_equal_names_only_the_last_is_looked_at_further)
+START_TEST(where_a_name_occurs_twice_the_layout_is_not_judged)
 {
     ck_assert_problems("{" TENSOR("a", "U8", "[2]", "[0,1]") "," TENSOR("a", "U8", "[2]", "[0,2]") "}", 2, 0,
                        "9|a|||DuplicateTensor\n");
@@ -230,7 +230,7 @@ int main(void)
         all_problems_of_the_layout_are_listed,
         all_problems_of_form_are_listed_and_offsets_are_not_guessed_at,
         strict_problems_are_listed_among_the_others,
-        of_equal_names_only_the_last_is_looked_at_further,
+        where_a_name_occurs_twice_the_layout_is_not_judged,
         nothing_can_be_said_behind_a_syntax_error,
         a_report_can_stop_the_search_anywhere,
     };
