@@ -270,6 +270,10 @@ class Mount:
     def problems(self):
         return self.status()["staging"]["problems"]
 
+    def errors(self):
+        """Problems that block, as (tensor, code)."""
+        return [(p["tensor"], p["code"]) for p in self.problems() if p["severity"] == "error"]
+
     def document(self):
         return json.loads(read(self / "staging/metadata.json"))
 
@@ -281,7 +285,7 @@ class Mount:
             equal(os.write(fd, data), len(data), "count of a write to control")
             return 0
         except OSError as error:
-            return errno.errorcode[error.errno]
+            return errno_name(error)
         finally:
             os.close(fd)
 
@@ -298,8 +302,15 @@ class Mount:
         """SIGKILL to the daemon; the dead mount stays."""
         pid = self.pid()
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1][:3],
-                 "the daemon's end")
+        wait_for(lambda: has_ended(pid), "the daemon's end")
+
+
+def has_ended(pid):
+    """Whether a process is gone, or waits only for its parent to notice."""
+    try:
+        return read(f"/proc/{pid}/stat").rsplit(b")", 1)[1].split()[0] in (b"Z", b"X")
+    except OSError:
+        return True
 
 
 def wait_for(condition, what, seconds=5.0):
@@ -346,14 +357,20 @@ def one_sentence(text):
     return lines[0]
 
 
+def errno_name(error):
+    """Of two names for one number, the one that the documents use."""
+    name = errno.errorcode.get(error.errno, str(error.errno))
+    return {"ENOTSUP": "EOPNOTSUPP", "EDEADLOCK": "EDEADLK"}.get(name, name)
+
+
 @contextlib.contextmanager
 def raises(*names):
     """The block must fail with an OSError of one of these errno names."""
     try:
         yield
     except OSError as error:
-        if errno.errorcode.get(error.errno) not in names:
-            fail(f"failed with {errno.errorcode.get(error.errno)} ({error}), expected {' or '.join(names)}")
+        if errno_name(error) not in names:
+            fail(f"failed with {errno_name(error)} ({error}), expected {' or '.join(names)}")
         return
     fail(f"succeeded, expected {' or '.join(names)}")
 

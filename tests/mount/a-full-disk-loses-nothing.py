@@ -25,7 +25,7 @@ with Mount("disk/m.safetensors") as m:
     # The commit needs 5 MB beside the 5 MB that are there.
     equal(m.control("commit"), "ENOSPC", "commit")
     result = weightfs("commit", "mnt", code=4)
-    contains(one_sentence(result.err), "space")
+    contains(one_sentence(result.err), "free")
     equal(read("disk/m.safetensors"), original, "source")
     equal(m.changes(), {"small": "replaced"}, "edits")
     equal(sorted(os.listdir("disk")), [".m.safetensors.staging", "m.safetensors"], "files left by the failed commit")

@@ -54,7 +54,7 @@ for round in range(5):
     inexact = [name for name, data in acknowledged.items() if read(m.staged(name)) != data]
     # the write under way at the kill may have arrived without an answer
     equal(len(inexact) <= 1, True, f"acknowledged writes that differ: {inexact}")
-    equal(m.problems(), [], "problems after a kill")
+    equal(m.errors(), [], "problems after a kill")
 
 m.kill()
 run("fusermount3", "-u", "-z", "mnt", code=None)

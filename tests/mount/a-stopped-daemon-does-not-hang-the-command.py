@@ -15,12 +15,12 @@ with Mount("m.safetensors") as m:
             equal(result.code != 0, True, f"{verb} of a stopped daemon fails")
             equal(3 < time.monotonic() - began < 9, True, f"{verb} took {time.monotonic() - began:.1f} s")
             contains(result.err, str(pid))
-        equal(os.path.exists(f"/proc/{pid}"), True, "the daemon lives")
+        equal(has_ended(pid), False, "the daemon lives")
         weightfs("umount", "--lazy", "mnt", timeout=15, code=None)
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_for(lambda: not os.path.ismount("mnt"), "the mount's end")
-    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the daemon's end")
+    wait_for(lambda: has_ended(pid), "the daemon's end")
 with Mount("m.safetensors") as m:
     equal(m.changes(), {"a": "replaced"}, "edits")
     m.umount("--discard")

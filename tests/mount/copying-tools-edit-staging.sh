@@ -49,7 +49,7 @@ tensors"
 assert_eq "$(ls -A $t | wc -l)" 12
 assert_eq "$(jq -r 'del(.__metadata__) | map("\(.dtype) \(.shape)") | unique[]' mnt/staging/metadata.json)" 'BF16 [40,60]'
 assert_eq "$(jq -c '.staging.problems' mnt/.weightfs/status.json)" '[]'
-assert_eq "$(jq -r '.staging.changes[].kind' mnt/.weightfs/status.json | sort -u)" replaced
+assert_eq "$(jq -r '.staging.changes[].kind' mnt/.weightfs/status.json | sort | uniq -c | tr -s ' ' | paste -sd,)" ' 1 patched, 11 replaced' "only rsync --inplace patches"
 
 weightfs commit mnt
 umount_model mnt

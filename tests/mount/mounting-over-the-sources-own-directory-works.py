@@ -30,4 +30,4 @@ judge("model/m.safetensors", wanted)
 equal(sorted(os.listdir("model")), ["config.json", "m.safetensors"], "files below, all committed")
 
 # From inside the directory, by a relative name, in the background.
-shell("cd model && weightfs mount m.safetensors . && cat tensors/a >/dev/null && ls staging && cd .. && weightfs umount model")
+shell("cd model && weightfs mount m.safetensors . && cat ../model/tensors/a >/dev/null && ls ../model/staging && cd .. && weightfs umount model")

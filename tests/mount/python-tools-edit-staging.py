@@ -58,7 +58,7 @@ with Mount("m.safetensors") as m:
     for name, array in now.items():
         equal(read(m.staged(name)), array.tobytes(), f"staged bytes of {name}")
         equal(np.load(m.npy(name)).tobytes(), array.tobytes(), f"npy/ of {name}")
-    equal(m.problems(), [], "problems")
+    equal(m.errors(), [], "problems")
     m.commit()
 judge("m.safetensors", {name: ({"float32": "F32", "float64": "F64", "int32": "I32"}[str(array.dtype)], list(array.shape), array.tobytes())
                         for name, array in now.items()})

@@ -41,7 +41,7 @@ refused 'busy|not permitted' rmdir $t
 refused 'Read-only' mv $t/renamed mnt/tensors/x
 refused 'Read-only|Permission|not permitted' mv mnt/tensors/flags $t/x
 refused 'Read-only|Permission|not permitted' rm -f mnt/tensors/flags
-refused 'Invalid' mv $t/renamed mnt/staging/npy/renamed.npy
+refused 'Invalid|subdirectory of itself' mv $t/renamed mnt/staging/npy/renamed.npy
 cmp $t/renamed was.a
 cmp $t/flags was.flags
 

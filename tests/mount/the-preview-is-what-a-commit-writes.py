@@ -27,7 +27,7 @@ with Mount("m.safetensors") as m:
             elif what == "rename":
                 os.rename(m.staged(name), m.staged(f"moved.{round}.{step}"))
                 wanted[f"moved.{round}.{step}"] = wanted.pop(name)
-            elif what == "copy":
+            elif what == "copy" and data:
                 shell(f"cp mnt/staging/tensors/{name} mnt/staging/tensors/copy.{round}.{step}")
                 wanted[f"copy.{round}.{step}"] = wanted[name]
             elif what == "remove" and len(wanted) > 5:

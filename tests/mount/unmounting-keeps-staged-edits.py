@@ -59,7 +59,7 @@ for how in ("umount", "fusermount3", "SIGTERM", "SIGINT"):
             run("fusermount3", "-u", "mnt")
         else:
             os.kill(pid, getattr(signal, how))
-        wait_for(lambda: not os.path.exists(f"/proc/{pid}"), f"the daemon's end after {how}")
+        wait_for(lambda: has_ended(pid), f"the daemon's end after {how}")
         equal(os.path.ismount("mnt"), False, f"mounted after {how}")
 
 with Mount("m.safetensors") as m:
