@@ -172,7 +172,7 @@ void attr_preview(struct session *session, uint64_t number, struct stat *ret_att
 {
     *ret_attr = plain(number, S_IFREG, stage_preview_size(session->stage));
     own_as_mounter(session, ret_attr, 0600);
-    set_times(ret_attr, stage_mtime(session->stage));
+    set_times(ret_attr, stage_model_time(session->stage));
 }
 
 void attr_control(const struct session *session, uint64_t number, struct stat *ret_attr)

@@ -6,6 +6,8 @@
 #include "mount/closing.h"
 #include "mount/ops.h"
 
+#include <string.h>
+
 #define LONG_ABSENCE (24.0 * 60 * 60)
 
 static void reply_absent(fuse_req_t req, uint64_t directory)
@@ -18,13 +20,27 @@ static void reply_absent(fuse_req_t req, uint64_t directory)
         reply_status(req, -ENOENT);
 }
 
+/* tar and vim unlink metadata.json, or rename it away, and create it anew with O_EXCL. So it is gone for the
+ * one who did that, until somebody else asks for it; in truth it cannot go. */
+static bool is_gone_for(struct session *session, pid_t pid, uint64_t parent, const char *name)
+{
+    if (parent != NODE_STAGING || strcmp(name, "metadata.json") != 0)
+        return false;
+    if (pid != 0 && atomic_load(&session->document_unlinker) == pid)
+        return true;
+    atomic_store(&session->document_unlinker, 0);
+    return false;
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct session *session = session_of(req);
     struct tree_node node;
 
     closing_wait(session);
-    int r = tree_lookup(session, parent, name, &node);
+    int r = is_gone_for(session, fuse_req_ctx(req)->pid, parent, name)
+                ? -ENOENT
+                : tree_lookup(session, parent, name, &node);
     if (r == -ENOENT)
         reply_absent(req, parent);
     else if (r < 0)

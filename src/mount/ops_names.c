@@ -87,12 +87,20 @@ static int create(struct session *session, uint64_t parent, const char *name, mo
     return r;
 }
 
+/* See is_gone_for(). */
+static void note_document(struct session *session, uint64_t parent, const char *name, pid_t gone_for)
+{
+    if (parent == NODE_STAGING && strcmp(name, "metadata.json") == 0)
+        atomic_store(&session->document_unlinker, gone_for);
+}
+
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info)
 {
     struct tree_node node;
     struct handle *handle;
 
     int r = create(session_of(req), parent, name, mode, fuse_req_ctx(req)->pid, info->flags, &node, &handle);
+    note_document(session_of(req), parent, name, 0);
     if (r < 0)
         reply_status(req, r);
     else
@@ -107,6 +115,8 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
     int r = check_name(session, parent, name);
     if (r == 0)
         r = stage_unlink(session->stage, place_in(parent), name);
+    if (r == 0)
+        note_document(session, parent, name, fuse_req_ctx(req)->pid);
     reply_status(req, r);
 }
 
@@ -139,7 +149,14 @@ static int rename_name(struct session *session, uint64_t from, const char *name,
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
                const char *new_name, unsigned flags)
 {
-    reply_status(req, rename_name(session_of(req), parent, name, new_parent, new_name, flags));
+    struct session *session = session_of(req);
+
+    int r = rename_name(session, parent, name, new_parent, new_name, flags);
+    if (r == 0) {
+        note_document(session, parent, name, fuse_req_ctx(req)->pid);
+        note_document(session, new_parent, new_name, 0);
+    }
+    reply_status(req, r);
 }
 
 static void refuse_to_make(fuse_req_t req, uint64_t parent)

@@ -47,6 +47,7 @@ struct session {
     struct timespec begun;
 
     _Atomic uint64_t control_lookups;
+    _Atomic pid_t document_unlinker; /* who unlinked staging/metadata.json, or renamed it away, last */
 
     pthread_mutex_t lock;
     struct current current;
