@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "cli/cmd.h"
 #include "cli/progress.h"
+#include "cli/source.h"
 #include "cli/text.h"
 
 #include <getopt.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <weightfs/reader.h>
 #include <weightfs/verify.h>
@@ -82,7 +85,7 @@ static int on_progress(void *context, uint64_t done, uint64_t total)
 
 static int verify_file(struct verification *verification)
 {
-    struct wfs_verdict verdict;
+    struct wfs_verdict verdict = {0};
     struct wfs_error err = {0};
     struct progress progress;
 
@@ -100,6 +103,22 @@ static int verify_file(struct verification *verification)
     if (!verification->json)
         print_verdict(verification, &verdict);
     return verdict.is_valid ? EXIT_DONE : EXIT_NO;
+}
+
+/* A directory stands for the model in it; whatever else is wrong with the path is for the verdict to say. */
+static int verify_named(struct verification *verification, const char *given)
+{
+    auto_free char *path = NULL;
+    struct wfs_error err = {0};
+    struct stat st;
+
+    verification->file = given;
+    if (stat(given, &st) == 0 && S_ISDIR(st.st_mode)) {
+        if (source_path(given, &path, &err) < 0)
+            return cmd_fail_input(&err);
+        verification->file = path;
+    }
+    return verify_file(verification);
 }
 
 int cmd_verify(int argc, char **argv)
@@ -132,8 +151,7 @@ int cmd_verify(int argc, char **argv)
         return cmd_usage("verify", "which file?");
     cancel_on_signal();
     for (int i = optind; i < argc && worst != EXIT_CANCELLED; i++) {
-        verification.file = argv[i];
-        int code = verify_file(&verification);
+        int code = verify_named(&verification, argv[i]);
         worst = code > worst ? code : worst;
     }
     return cmd_finish(worst);

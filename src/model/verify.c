@@ -309,6 +309,7 @@ int wfs_verify_path(const char *path, const struct wfs_verify_options *options, 
 {
     auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
+    *ret_verdict = (struct wfs_verdict){0};
     if (fd < 0)
         return error_errno(err, errno, "%s: cannot be opened", printable_string(path).text);
     return wfs_verify_fd(fd, path, options, report_to, context, ret_verdict, err);
