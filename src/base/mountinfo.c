@@ -29,6 +29,19 @@ static void unescape(char *text)
     *to = '\0';
 }
 
+/* "0:41" */
+static bool read_device(const char *text, struct line *line)
+{
+    char *end;
+
+    line->major = (unsigned)strtoul(text, &end, 10);
+    if (end == text || *end != ':')
+        return false;
+    const char *minor = end + 1;
+    line->minor = (unsigned)strtoul(minor, &end, 10);
+    return end != minor && *end == '\0';
+}
+
 static bool line_split(char *text, struct line *line)
 {
     char *rest = text;
@@ -39,7 +52,7 @@ static bool line_split(char *text, struct line *line)
     if (!field[4] || !rest)
         return false;
     char *tail = strstr(rest, " - ");
-    if (!tail || sscanf(field[2], "%u:%u", &line->major, &line->minor) != 2)
+    if (!tail || !read_device(field[2], line))
         return false;
     tail += 3;
     line->point = field[4];

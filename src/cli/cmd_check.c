@@ -22,7 +22,7 @@ static void print_cost(struct json_object *status)
 
 static int check(struct model *model, bool json)
 {
-    struct json_object *status;
+    struct json_object *status = NULL;
     struct wfs_error err = {0};
 
     int checked = model_check(model, &err);

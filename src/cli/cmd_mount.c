@@ -263,7 +263,7 @@ static int serve_in_background(struct invocation *invocation)
 static int run(int argc, char **argv, struct invocation *invocation)
 {
     int code = read_arguments(argc, argv, invocation);
-    if (code == EXIT_DONE && !invocation->options.mountpoint)
+    if (code == EXIT_DONE && argc - optind == 1)
         code = make_mount_point(invocation);
     if (code != EXIT_DONE)
         return code;
@@ -272,7 +272,8 @@ static int run(int argc, char **argv, struct invocation *invocation)
 
 int cmd_mount(int argc, char **argv)
 {
-    struct invocation invocation = {.list = BYTES_EMPTY, .made_in = -1, .ready_fd = -1, .null_fd = -1};
+    struct invocation invocation = {
+        .options = {.source = ""}, .list = BYTES_EMPTY, .made_in = -1, .ready_fd = -1, .null_fd = -1};
 
     mount_reserve_stdio();
     int code = run(argc, argv, &invocation);

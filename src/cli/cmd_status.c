@@ -8,7 +8,7 @@
 
 static int print_json(struct model *model, struct wfs_error *err)
 {
-    struct json_object *status;
+    struct json_object *status = NULL;
 
     int r = model_status(model, &status, err);
     if (r < 0)

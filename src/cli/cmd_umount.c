@@ -84,7 +84,7 @@ static int unmount(const struct mountinfo *mount, const struct request *request)
  * descriptor was opened is the process it stands for. -1: not to be had. */
 static int open_daemon(struct model *model, int pid)
 {
-    struct json_object *status;
+    struct json_object *status = NULL;
     struct wfs_error err = {0};
 
     if (pid <= 0)
@@ -165,7 +165,7 @@ static int umount_answering(struct model *model, const struct request *request, 
 
 static int umount_model(struct model *model, const struct request *request)
 {
-    struct json_object *status;
+    struct json_object *status = NULL;
     struct wfs_error err = {0};
 
     int r = model_status(model, &status, &err);

@@ -217,7 +217,7 @@ static int follow(struct model *model, const struct local_commit *local, struct 
     progress_begin(&progress, "planning", 0);
     while (true) {
         bool ended = local && local->ended; /* before the status is read */
-        struct json_object *status;
+        struct json_object *status = NULL;
         int r = model_status(model, &status, err);
         if (r < 0) {
             progress_end(&progress);
@@ -253,7 +253,7 @@ static int tell(struct json_object *status, bool json)
 static int commit_mounted(struct model *model, const char *const *arguments, bool json)
 {
     auto_bytes command = BYTES_EMPTY;
-    struct json_object *status;
+    struct json_object *status = NULL;
     struct wfs_error err = {0};
 
     bytes_string(&command, "commit-start");

@@ -13,7 +13,7 @@
 struct json_object;
 
 /* From the text of status.json; NULL: it is none. */
-struct json_object *outcome_parse(const char *text);
+struct json_object *outcome_parse(const char *json);
 void outcome_free(struct json_object *status); /* NULL allowed */
 
 /* All of it on stdout. */

@@ -88,6 +88,7 @@ static ssize_t copy(struct session *session, struct handle *from, uint64_t from_
     return count;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the kernel's nine arguments */
 void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct fuse_file_info *from_info,
                         fuse_ino_t to, off_t to_offset, struct fuse_file_info *to_info, size_t length,
                         int flags)

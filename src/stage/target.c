@@ -53,7 +53,7 @@ static int open_place(const char *path, int *ret_dirfd, char **ret_name, struct 
     auto_free char *directory = NULL;
     auto_free char *name = NULL;
     int r = split_path(path, &directory, &name, err);
-    if (r < 0)
+    if (!directory || !name)
         return r;
     int fd = open(directory, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -69,7 +69,7 @@ static int resolve_new(const char *path, char **ret_path, struct wfs_error *err)
     auto_free char *directory = NULL;
     auto_free char *name = NULL;
     int r = split_path(path, &directory, &name, err);
-    if (r < 0)
+    if (!directory || !name)
         return r;
     return join(directory, name, ret_path) < 0 ? error_no_memory(err) : 0;
 }
@@ -105,18 +105,19 @@ static int resolve(const struct stage_target_request *request, struct stage_targ
                    struct wfs_error *err)
 {
     int r = resolve_source(request, target, err);
-    if (r < 0)
+    if (!target->source)
         return r;
     if (request->output) {
         target->is_output = true;
         r = resolve_new(request->output, &target->path, err);
     } else {
         target->path = strdup(target->source);
-        r = target->path ? 0 : error_no_memory(err);
-        if (r == 0 && !request->create)
+        if (!target->path)
+            return error_no_memory(err);
+        if (!request->create)
             r = resolve_link(request->source, target, err);
     }
-    return r < 0 ? r : open_place(target->path, &target->dirfd, &target->name, err);
+    return r < 0 || !target->path ? r : open_place(target->path, &target->dirfd, &target->name, err);
 }
 
 int stage_target_resolve(const struct stage_target_request *request, struct stage_target *ret_target,
