@@ -98,7 +98,7 @@ static int resolve_link(const char *source, struct stage_target *target, struct 
     if (!S_ISLNK(st.st_mode))
         return 0;
     int r = resolve_new(source, &target->link, err);
-    return r < 0 ? r : open_place(target->link, &target->link_dirfd, &target->link_name, err);
+    return !target->link ? r : open_place(target->link, &target->link_dirfd, &target->link_name, err);
 }
 
 static int resolve(const struct stage_target_request *request, struct stage_target *target,
