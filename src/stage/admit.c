@@ -13,21 +13,24 @@
 
 #define SPACE_SLACK ((uint64_t)1 << 20) /* bytes for the file system's own records */
 
-int commit_target(const struct stage *stage, int *ret_dirfd, const char **ret_name, struct wfs_error *err)
+int commit_find_target(struct commit *commit, struct wfs_error *err)
 {
-    *ret_dirfd = stage->dirfd;
-    *ret_name = stage->name;
-    if (!stage->link || stage->options.output || stage->options.follow)
+    const struct stage *stage = commit->stage;
+    bool follow = stage->options.follow || commit->options->follow;
+    bool replace_link = stage->options.replace_link || commit->options->replace_link;
+
+    commit->target_dirfd = stage->dirfd;
+    commit->target_name = stage->name;
+    if (!stage->link || stage->options.output || follow)
         return 0;
-    if (stage->options.replace_link) {
-        *ret_dirfd = stage->options.link_dirfd;
-        *ret_name = stage->link_name;
+    if (replace_link) {
+        commit->target_dirfd = stage->options.link_dirfd;
+        commit->target_name = stage->link_name;
         return 0;
     }
     return error_rule(err, WFS_CODE_NOT_PERMITTED,
-                      "%s is a symlink to %s; mount it with -o follow to replace what it points to, or with "
-                      "-o replace_link to "
-                      "put a file in the link's place",
+                      "%s: is a symlink to %s: --follow replaces what it points to, --replace-link puts a "
+                      "file in its place",
                       printable_string(stage->link).text, printable_string(stage->path).text);
 }
 
@@ -92,7 +95,7 @@ int commit_check_space(const struct commit *commit, struct wfs_error *err)
     if (needed <= available)
         return 0;
     return error_rule(err, WFS_CODE_NO_SPACE,
-                      "%s: the commit needs %" PRIu64 " bytes beside the model, %" PRIu64
+                      "%s: not enough space: the commit needs %" PRIu64 " bytes beside the model, %" PRIu64
                       " are free; nothing was changed",
                       printable_string(stage->path).text, needed, available);
 }

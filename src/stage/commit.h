@@ -22,6 +22,9 @@ struct commit {
     bool unsure; /* replaced, but the directory's fsync failed */
 };
 
+/* The directory and name that will be replaced: -EPERM when a symlink stands in the way. */
+int commit_find_target(struct commit *commit, struct wfs_error *err);
+
 /* -ESTALE when the target is not what the edits were made against, -EEXIST when one that is to be made
  * exists; --force lifts both. */
 int commit_check_target(const struct commit *commit, struct wfs_error *err);

@@ -22,7 +22,7 @@ static bool nothing_staged(const struct stage *stage)
     if (stage->metadata_staged)
         return false;
     for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, (struct slot *)(uintptr_t)slot)) {
+         slot = slot_next(&stage->table, &bucket, slot)) {
         if (slot->removed || (slot->entry && slot->entry->staged))
             return false;
     }
@@ -289,7 +289,7 @@ static int apply(struct stage *stage, const struct wfs_header *header)
 
     if (r == 0 && header_metadata_state(header) != HEADER_METADATA_ABSENT) {
         r = metadata_of_header(header, &wanted);
-        pairs = wanted.pairs;
+        pairs = wanted.pairs; // NOLINT(clang-analyzer-deadcode.DeadStores): auto_free
         r = r < 0 ? r : compare_metadata(stage, &wanted, &metadata_changes, &staged);
     }
     if (r == 0 && metadata_changes)
@@ -363,7 +363,7 @@ int document_settle(struct stage *stage)
     struct wfs_error err = {0};
     struct wfs_header *header = NULL;
     char *json = NULL;
-    size_t length;
+    size_t length = 0;
     auto_lock(&stage->document->content_lock);
 
     int r = read_written(stage, &json, &length, &err);

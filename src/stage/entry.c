@@ -101,7 +101,7 @@ void entry_retire(struct entry *entry)
     entry_set_staged(entry, false);
 }
 
-void stage_touch(struct stage *stage, struct entry *entry)
+static void tick(struct stage *stage)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -112,9 +112,26 @@ void stage_touch(struct stage *stage, struct entry *entry)
         stage->clock.tv_sec++;
         stage->clock.tv_nsec = 0;
     }
+}
+
+/* Scratch files and files without a name are no part of the model: an editor's swap file must not make the
+ * document look changed. */
+static bool is_part_of_model(const struct entry *entry)
+{
+    if (entry == entry->stage->document)
+        return true;
+    return entry->slot && (entry->slot->space == SPACE_TENSOR || entry->slot->space == SPACE_HASHED);
+}
+
+void stage_touch(struct stage *stage, struct entry *entry)
+{
+    tick(stage);
     if (entry)
         entry->state.mtime = entry->state.ctime = stage->clock;
-    atomic_fetch_add(&stage->changes, 1);
+    if (!entry || is_part_of_model(entry)) {
+        stage->model_time = stage->clock;
+        atomic_fetch_add(&stage->changes, 1);
+    }
 }
 
 /* --- finding --- */
@@ -237,7 +254,7 @@ struct entry *entry_of_key(struct stage *stage, struct key key)
     struct entry *entry = NULL;
 
     if (key.space == SPACE_DOCUMENT) {
-        entry = stage->document_hidden ? NULL : stage->document;
+        entry = stage->document;
     } else {
         struct slot *slot = slot_find(&stage->table, key);
         if (slot && slot->entry)
@@ -301,7 +318,7 @@ bool state_is_clean(const struct stage *stage, struct key key, const struct entr
         .dtype = tensor.dtype,
         .has_shape = true,
         .rank = tensor.rank,
-        .shape = (unsigned char *)(uintptr_t)tensor.shape,
+        .shape = (unsigned char *)tensor.shape,
         .shape_size = tensor.shape_size,
     };
     return state->content.size == tensor.end - tensor.begin && declaration_same(&state->declared, &model);

@@ -33,7 +33,7 @@ static int read_header(const struct entry *entry, struct npy_header *ret_header,
 
 void draft_peek(struct entry *entry)
 {
-    struct npy_header header;
+    struct npy_header header = {.shape = NULL};
 
     if (entry->draft_data != 0 || entry->state.content.size > 2 * (uint64_t)NPY_HEADER_MAX)
         return;
@@ -92,8 +92,8 @@ static int understand(const struct entry *entry, struct npy_header *header, enum
 
 void draft_explain(const struct entry *entry, struct wfs_error *ret_why)
 {
-    struct npy_header header;
-    enum wfs_dtype dtype;
+    struct npy_header header = {.shape = NULL};
+    enum wfs_dtype dtype = WFS_DTYPE_COUNT;
 
     *ret_why = (struct wfs_error){0};
     if (understand(entry, &header, &dtype, ret_why) == 0) {
@@ -189,8 +189,8 @@ static int become_tensor(struct entry *entry, struct npy_header *header, enum wf
 int draft_settle(struct entry *entry)
 {
     struct stage *stage = entry->stage;
-    struct npy_header header;
-    enum wfs_dtype dtype;
+    struct npy_header header = {.shape = NULL};
+    enum wfs_dtype dtype = WFS_DTYPE_COUNT;
     auto_lock(&entry->content_lock);
     {
         auto_lock(&stage->lock);

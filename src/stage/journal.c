@@ -175,7 +175,7 @@ int journal_open(int dirfd, journal_replay *replay, void *context, struct journa
     if (r < 0)
         return error_errno(err, -r, "cannot read the journal of staged edits");
 
-    size_t good;
+    size_t good = 0;
     r = journal_scan(bytes, size, replay, context, &good, err);
     if (r != 0)
         return r;

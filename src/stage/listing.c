@@ -86,7 +86,7 @@ int stage_list(struct stage *stage, enum stage_place place, struct stage_listing
     struct listing listing = {.text = BYTES_EMPTY};
     {
         auto_lock(&stage->lock);
-        if (place == PLACE_ROOT && !stage->document_hidden)
+        if (place == PLACE_ROOT)
             add_name(&listing, "metadata.json", "", stage->document->id);
         if (place != PLACE_ROOT)
             list_untouched(stage, place, &listing);
@@ -129,7 +129,7 @@ size_t count_changes(const struct stage *stage)
         (stage->metadata_staged ? 1u : 0u) + (stage->document && stage->document->staged ? 1u : 0u);
 
     for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, (struct slot *)(uintptr_t)slot))
+         slot = slot_next(&stage->table, &bucket, slot))
         count += is_tensor_change(slot);
     return count;
 }
@@ -144,7 +144,7 @@ bool stage_has_scratch(const struct stage *stage)
     size_t bucket = 0;
 
     for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, (struct slot *)(uintptr_t)slot)) {
+         slot = slot_next(&stage->table, &bucket, slot)) {
         if (slot->entry && slot->entry->staged)
             return true;
     }

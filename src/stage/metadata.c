@@ -9,7 +9,7 @@
 void metadata_clear(struct metadata_map *map)
 {
     for (size_t i = 0; i < map->count; i++)
-        free((char *)(uintptr_t)map->pairs[i].key); /* key and value share one block */
+        free((char *)map->pairs[i].key); /* key and value share one block */
     free(map->pairs);
     *map = (struct metadata_map){0};
 }

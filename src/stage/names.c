@@ -57,12 +57,9 @@ static int create_entry(struct stage *stage, struct key key, bool draft, mode_t 
     return 0;
 }
 
-/* metadata.json was unlinked or renamed away, and comes back as an empty draft. */
+/* To the one who unlinked metadata.json it was gone: it is made again, as an empty draft. */
 static int create_document(struct stage *stage, mode_t mode, struct entry **ret_entry)
 {
-    if (!stage->document_hidden)
-        return -EEXIST;
-
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
     int r = state_copy(&next, &stage->document->state);
     if (r < 0)
@@ -73,7 +70,6 @@ static int create_document(struct stage *stage, mode_t mode, struct entry **ret_
     r = entry_update(stage->document, &next);
     if (r < 0)
         return r;
-    stage->document_hidden = false;
     stage_touch(stage, stage->document);
     stage->document->refs++;
     *ret_entry = stage->document;
@@ -158,7 +154,8 @@ void name_gone(struct entry *entry)
     slot_drop_if_empty(&stage->table, slot);
 }
 
-int document_hide(struct stage *stage)
+/* What somebody wrote and did not see applied is gone; the document is rendered as ever. */
+int document_reset(struct stage *stage)
 {
     auto_edit edit;
     edit_begin(&edit, stage);
@@ -172,7 +169,6 @@ int document_hide(struct stage *stage)
     entry_set_staged(stage->document, false);
     free(stage->document_error);
     stage->document_error = NULL;
-    stage->document_hidden = true;
     stage_touch(stage, stage->document);
     return 0;
 }
@@ -186,9 +182,9 @@ static int remove_entry(struct stage *stage, struct entry *entry)
     if (r < 0)
         return r;
     spool_file_doomed(stage, &entry->state);
+    stage_touch(stage, is_tensor_space(entry->slot->space) ? NULL : entry);
     name_gone(entry);
     entry_set_staged(entry, false);
-    stage_touch(stage, entry);
     return 0;
 }
 
@@ -211,7 +207,7 @@ int stage_unlink(struct stage *stage, enum stage_place place, const char *file_n
     if (!entry_shows(entry, place))
         r = -ENOENT;
     else if (key.space == SPACE_DOCUMENT)
-        r = document_hide(stage);
+        r = document_reset(stage);
     else
         r = remove_entry(stage, entry);
     entry_unref_locked(entry);

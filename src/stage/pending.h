@@ -35,7 +35,8 @@ void table_free(struct table *table); /* its entries must be gone */
 struct slot *slot_find(const struct table *table, struct key key);
 struct slot *slot_get(struct table *table, struct key key); /* NULL: no memory */
 void slot_drop_if_empty(struct table *table, struct slot *slot);
-struct slot *slot_next(const struct table *table, size_t *bucket, struct slot *slot); /* NULL, &0 to begin */
+struct slot *slot_next(const struct table *table, size_t *bucket,
+                       const struct slot *slot); /* NULL, &0 to begin */
 struct key slot_key(const struct slot *slot);
 
 /* --- entry.c: all with stage->lock held, but for entry_new() --- */
@@ -65,8 +66,7 @@ uint64_t entry_size(const struct entry *entry, enum stage_place place);
 /* Whether a view shows bytes behind an .npy header that is made from the declaration. */
 bool view_has_header(const struct entry *entry, enum stage_place place);
 uint64_t view_header_size(const struct entry *entry);
-void stage_touch(struct stage *stage,
-                 struct entry *entry); /* a change happened: clock, count; entry may be NULL */
+void stage_touch(struct stage *stage, struct entry *entry); /* a file changed, or (NULL) names did */
 struct image *content_image(const struct entry *entry, uint64_t from, uint64_t length);
 /* What a file name stands for is gone: its spool file, if any, is deleted when the last reader lets go of it.
  */
@@ -128,7 +128,7 @@ int entry_create(struct stage *stage, enum stage_place place, const char *file_n
                  struct entry **ret_entry); /* past the gate */
 void edit_name_gone(struct edit *edit, struct key key, const struct declaration *last);
 void name_gone(struct entry *entry);
-int document_hide(struct stage *stage);
+int document_reset(struct stage *stage);
 
 /* --- write.c, handle.c --- */
 
@@ -220,7 +220,5 @@ bool stage_has_changes(const struct stage *stage);
 bool stage_has_scratch(const struct stage *stage);
 /* Documents and drafts that a killed daemon left with nobody to close them; no lock held. */
 void stage_settle_resumed(struct stage *stage);
-/* The target's directory and name, links considered; -EPERM when a link or a cache forbids to replace it. */
-int commit_target(const struct stage *stage, int *ret_dirfd, const char **ret_name, struct wfs_error *err);
 
 #endif

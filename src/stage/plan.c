@@ -111,7 +111,7 @@ static int collect_new(struct stage *stage, struct plan *plan, bool *taken, stru
 {
     size_t bucket = 0;
     size_t count = 0;
-    auto_free const struct slot **slots = calloc(stage->table.count + 1, sizeof(*slots));
+    auto_free const struct slot **slots = calloc(stage->table.count + 1, sizeof(struct slot *));
     if (!slots)
         return -ENOMEM;
     for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
@@ -119,7 +119,7 @@ static int collect_new(struct stage *stage, struct plan *plan, bool *taken, stru
         if (is_new_tensor(stage, slot))
             slots[count++] = slot;
     }
-    qsort(slots, count, sizeof(*slots), compare_new);
+    qsort(slots, count, sizeof(struct slot *), compare_new);
     for (size_t i = 0; i < count; i++)
         add_entry(plan, slots[i]->entry, slot_of_origin(stage, slots[i]->entry, taken), problems);
     return 0;

@@ -223,7 +223,7 @@ static int commit_steps(struct commit *commit, struct wfs_error *err)
     struct stage *stage = commit->stage;
     struct stat keep;
 
-    int r = commit_target(stage, &commit->target_dirfd, &commit->target_name, err);
+    int r = commit_find_target(commit, err);
     r = r < 0 ? r : commit_check_target(commit, err);
     if (r < 0)
         return r;

@@ -69,7 +69,7 @@ static struct key take_key(struct cursor *cursor)
 {
     struct key key = {.space = (enum space)take_char(cursor)};
 
-    if (!memchr("thrnsm", key.space, 6))
+    if (!key.space || !strchr("thrnsm", (int)key.space))
         cursor->bad = true;
     key.name = take_blob(cursor, &key.length);
     return key;
@@ -112,7 +112,7 @@ static int take_declaration(struct cursor *cursor, struct declaration *ret_decla
         cursor->bad = true;
     if (cursor->bad)
         return 0;
-    borrowed.shape = (unsigned char *)(uintptr_t)shape;
+    borrowed.shape = (unsigned char *)shape;
     return declaration_copy(ret_declaration, &borrowed);
 }
 

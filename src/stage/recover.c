@@ -145,7 +145,7 @@ static int sweep(struct stage *stage)
     if (!used.numbers)
         return -ENOMEM;
     for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, (struct slot *)(uintptr_t)slot))
+         slot = slot_next(&stage->table, &bucket, slot))
         note_number(&used, slot->entry);
     note_number(&used, stage->document);
     qsort(used.numbers, used.count, sizeof(*used.numbers), compare_numbers);

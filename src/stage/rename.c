@@ -93,7 +93,6 @@ static void entry_place(struct entry *entry, struct slot *slot, struct entry_sta
     if (entry->state.draft)
         draft_peek(entry);
     entry_set_staged(entry, !state_is_clean(stage, slot_key(slot), &entry->state));
-    stage_touch(stage, NULL);
     entry->state.ctime = stage->clock;
 }
 
@@ -131,6 +130,8 @@ static int move(struct stage *stage, struct side *from, struct side *to)
     }
     name_gone(from->entry);
     entry_place(from->entry, slot, &next);
+    if (is_tensor(from) || is_tensor(to))
+        stage_touch(stage, NULL);
     return 0;
 }
 
@@ -156,6 +157,8 @@ static int exchange(struct stage *stage, struct side *from, struct side *to)
     entry_unlink(to->entry);
     entry_place(from->entry, to_slot, &next_from);
     entry_place(to->entry, from_slot, &next_to);
+    if (is_tensor(from) || is_tensor(to))
+        stage_touch(stage, NULL);
     return 0;
 }
 
@@ -185,7 +188,6 @@ static int move_onto_document(struct stage *stage, struct side *from)
     document->state = next;
     next = (struct entry_state){.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
     entry_set_staged(document, true);
-    stage->document_hidden = false;
     name_gone(from->entry);
     entry_set_staged(from->entry, false);
     stage_touch(stage, document);
@@ -219,7 +221,7 @@ static int move_document_away(struct stage *stage, const struct side *to, const 
     if (r < 0)
         return r;
     auto_lock(&stage->lock);
-    return document_hide(stage);
+    return document_reset(stage);
 }
 
 static int rename_locked(struct stage *stage, struct side *from, struct side *to, unsigned flags)
@@ -229,6 +231,8 @@ static int rename_locked(struct stage *stage, struct side *from, struct side *to
 
     if (!from->entry || !entry_shows(from->entry, from->place))
         return -ENOENT;
+    if (is_tensor(from) && is_tensor(to) && from->place != to->place)
+        return -EINVAL;
     if (to->entry && (flags & RENAME_NOREPLACE))
         return -EEXIST;
     if (flags & RENAME_EXCHANGE) {
@@ -249,8 +253,6 @@ static int rename_document(struct stage *stage, const struct side *to, const cha
         auto_lock(&stage->lock);
         if (flags & RENAME_EXCHANGE)
             return -EINVAL;
-        if (stage->document_hidden)
-            return -ENOENT;
         if (to->entry && (flags & RENAME_NOREPLACE))
             return -EEXIST;
     }

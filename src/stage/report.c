@@ -136,7 +136,7 @@ void report_scratch(const struct stage *stage,
     size_t bucket = 0;
 
     for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, (struct slot *)(uintptr_t)slot)) {
+         slot = slot_next(&stage->table, &bucket, slot)) {
         const char *directory = scratch_directory(slot->space);
         if (directory && slot->entry)
             tell(context, directory, slot->name);

@@ -12,7 +12,7 @@ int table_init(struct table *table)
     *table = (struct table){.bucket_count = TABLE_BUCKETS};
     if (getrandom(table->key, sizeof(table->key), 0) != (ssize_t)sizeof(table->key))
         return -EIO;
-    table->buckets = calloc(TABLE_BUCKETS, sizeof(*table->buckets));
+    table->buckets = calloc(TABLE_BUCKETS, sizeof(struct slot *));
     return table->buckets ? 0 : -ENOMEM;
 }
 
@@ -67,7 +67,7 @@ struct slot *slot_find(const struct table *table, struct key key)
 static void table_grow(struct table *table)
 {
     size_t bucket_count = table->bucket_count * 2;
-    struct slot **buckets = calloc(bucket_count, sizeof(*buckets));
+    struct slot **buckets = calloc(bucket_count, sizeof(struct slot *));
 
     if (!buckets)
         return;
@@ -131,7 +131,7 @@ void slot_drop_if_empty(struct table *table, struct slot *slot)
     slot_free(slot);
 }
 
-struct slot *slot_next(const struct table *table, size_t *bucket, struct slot *slot)
+struct slot *slot_next(const struct table *table, size_t *bucket, const struct slot *slot)
 {
     if (slot && slot->next)
         return slot->next;

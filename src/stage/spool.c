@@ -146,7 +146,7 @@ int spool_create(const struct spool_place *place, const char *mountpoint, struct
         return error_rule(err, WFS_CODE_BUSY, "the staging directory was removed by somebody else just now");
     if (r < 0)
         return r;
-    r = write_gitignore(spool->dirfd);
+    r = spool ? write_gitignore(spool->dirfd) : -EIO;
     if (r < 0)
         return error_errno(err, -r, "cannot write into the staging directory %s",
                            printable_string(place->name).text);

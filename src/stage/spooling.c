@@ -91,7 +91,6 @@ void stage_forget(struct stage *stage)
     spool_file_doomed(stage, &stage->document->state);
     content_clear(&stage->document->state.content);
     entry_set_staged(stage->document, false);
-    stage->document_hidden = false;
     free(stage->document_error);
     stage->document_error = NULL;
 }

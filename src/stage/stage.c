@@ -255,14 +255,20 @@ uint64_t stage_change_count(const struct stage *stage)
 
 struct timespec stage_mtime(const struct stage *stage)
 {
-    auto_lock((pthread_mutex_t *)(uintptr_t)&stage->lock);
+    auto_lock((pthread_mutex_t *)&stage->lock);
     return stage->clock;
 }
 
 bool stage_is_committing(const struct stage *stage)
 {
-    auto_lock((pthread_mutex_t *)(uintptr_t)&stage->lock);
+    auto_lock((pthread_mutex_t *)&stage->lock);
     return stage->commit_state == COMMIT_RUNNING;
+}
+
+struct timespec stage_model_time(const struct stage *stage)
+{
+    auto_lock((pthread_mutex_t *)&stage->lock);
+    return stage->model_time;
 }
 
 const char *stage_directory(struct stage *stage)

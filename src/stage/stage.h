@@ -58,9 +58,10 @@ struct generation *stage_generation(struct stage *stage);
 /* Grows with every change of the pending model. */
 uint64_t stage_change_count(const struct stage *stage);
 
-/* When the pending model changed last: the mtime of its directories, document and preview. Strictly grows
- * with each change. */
+/* When a file of staging/ changed last: the mtime of its directories. When the pending model did: that of
+ * document and preview, which an editor's scratch files leave alone. Both strictly grow with each change. */
 struct timespec stage_mtime(const struct stage *stage);
+struct timespec stage_model_time(const struct stage *stage);
 
 /* --- names --- */
 
@@ -117,6 +118,8 @@ void stage_listing_free(struct stage_listing *listing);
 int stage_create(struct stage *stage, enum stage_place place, const char *file_name, mode_t mode,
                  struct entry **ret_entry);
 
+/* metadata.json cannot go: unlinking it, or renaming it away, drops what was written and not applied, and it
+ * is rendered again. Creating it empties it. */
 int stage_unlink(struct stage *stage, enum stage_place place, const char *file_name);
 
 /* renameat2(2): flags 0, RENAME_NOREPLACE, RENAME_EXCHANGE. */
@@ -201,6 +204,7 @@ enum commit_phase {
 struct commit_options {
     bool force; /* lifts ESTALE and EEXIST */
     bool allow_empty;
+    bool follow, replace_link; /* like those of stage_options, for this commit */
     const char *backup_suffix; /* NULL: no backup */
     bool has_layout;
     struct layout layout;

@@ -19,7 +19,7 @@ int declaration_copy(struct declaration *to, const struct declaration *from)
         copy.shape = malloc(from->shape_size + 1);
         if (!copy.shape)
             return -ENOMEM;
-        if (from->shape_size)
+        if (from->shape && from->shape_size)
             memcpy(copy.shape, from->shape, from->shape_size);
     }
     declaration_clear(to);
@@ -33,7 +33,7 @@ int declaration_of_tensor(struct declaration *to, const struct wfs_tensor *tenso
         .dtype = tensor->dtype,
         .has_shape = tensor->shape != NULL || tensor->dtype != WFS_DTYPE_COUNT,
         .rank = tensor->rank,
-        .shape = (unsigned char *)(uintptr_t)tensor->shape,
+        .shape = (unsigned char *)tensor->shape,
         .shape_size = tensor->shape_size,
         .by = by,
     };

@@ -197,7 +197,6 @@ struct stage {
     uint64_t generation_number;
     struct table table;
     struct entry *document; /* staging/metadata.json */
-    bool document_hidden;   /* unlinked or renamed away until it is created again */
     uint64_t document_size; /* of its rendering at document_change */
     uint64_t document_change;
     bool document_size_known;
@@ -212,10 +211,11 @@ struct stage {
     struct stage_handle *writers;
     uint64_t next_id;
     _Atomic uint64_t changes;
-    struct timespec clock; /* of the last change */
-    bool create;           /* the target does not exist yet */
-    char *last_note;       /* the last refusal's sentence */
-    char *resumed;         /* what was found at opening, one line; NULL: nothing */
+    struct timespec clock;      /* of the last change of any file */
+    struct timespec model_time; /* of the last change of the pending model */
+    bool create;                /* the target does not exist yet */
+    char *last_note;            /* the last refusal's sentence */
+    char *resumed;              /* what was found at opening, one line; NULL: nothing */
 
     /* the preview, kept until the next change */
     struct image *preview;

@@ -185,6 +185,6 @@ int entry_attr(struct stage *stage, struct entry *entry, enum stage_place place,
     };
     ret_attr->blocks = shown_blocks(entry, place, ret_attr->size);
     if (is_rendered_document(entry))
-        ret_attr->mtime = ret_attr->ctime = stage->clock;
+        ret_attr->mtime = ret_attr->ctime = stage->model_time;
     return 0;
 }

@@ -30,31 +30,40 @@ static bool take_word(const char **from, const char *end, char **to)
     return !quoted;
 }
 
-int words_split(const char *line, size_t length, struct words *ret_words, struct wfs_error *err)
+static int split(const char *line, size_t length, struct words *words, struct wfs_error *err)
 {
-    auto_words words = WORDS_NONE;
     const char *end = line + length;
 
     if (memchr(line, '\0', length))
         return error_rule(err, WFS_CODE_USAGE, "a command has a NUL in it");
-    words.storage = malloc(2 * length + 2); /* a word needs its bytes and a NUL */
-    words.word = calloc(length / 2 + 2, sizeof(char *));
-    if (!words.storage || !words.word)
+    words->storage = malloc(2 * length + 2); /* a word needs its bytes and a NUL */
+    words->word = calloc(length / 2 + 2, sizeof(char *));
+    if (!words->storage || !words->word)
         return error_no_memory(err);
 
-    char *to = words.storage;
+    char *to = words->storage;
     for (const char *from = line; from < end;) {
         if (is_blank(*from)) {
             from++;
             continue;
         }
-        words.word[words.count++] = to;
+        words->word[words->count++] = to;
         if (!take_word(&from, end, &to))
             return error_rule(err, WFS_CODE_USAGE, "a command has a quote that is not closed");
     }
-    *ret_words = words;
-    words = WORDS_NONE;
     return 0;
+}
+
+int words_split(const char *line, size_t length, struct words *ret_words, struct wfs_error *err)
+{
+    struct words words = WORDS_NONE;
+
+    int r = split(line, length, &words, err);
+    if (r < 0)
+        words_clear(&words);
+    else
+        *ret_words = words;
+    return r;
 }
 
 void words_clear(struct words *words)
@@ -82,6 +91,10 @@ static int take_option(const char *const **word, struct commit_options *options,
         options->force = true;
     else if (strcmp(text, "--allow-empty") == 0)
         options->allow_empty = true;
+    else if (strcmp(text, "--follow") == 0)
+        options->follow = true;
+    else if (strcmp(text, "--replace-link") == 0)
+        options->replace_link = true;
     else if (strcmp(text, "--backup") == 0)
         options->backup_suffix = BACKUP_SUFFIX;
     else if (strncmp(text, backup, strlen(backup)) == 0 && text[strlen(backup)])

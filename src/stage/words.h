@@ -22,7 +22,8 @@ struct words {
 int words_split(const char *line, size_t length, struct words *ret_words, struct wfs_error *err);
 void words_clear(struct words *words);
 
-/* What follows `commit`, NULL-terminated: --force, --allow-empty, --backup[=SUFFIX], --layout L. The strings
+/* What follows `commit`, NULL-terminated: --force, --allow-empty, --backup[=SUFFIX], --layout L, --follow,
+ * --replace-link. The strings
  * are borrowed. -EOPNOTSUPP with a sentence. */
 int words_commit_options(const char *const *arguments, struct commit_options *ret_options,
                          struct wfs_error *err);
