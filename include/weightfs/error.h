@@ -2,9 +2,9 @@
  *
  * Errors of libweightfs.
  *
- * Every function that can fail returns a negative errno and fills the caller's struct wfs_error once, where the
- * names are known; on success it returns 0 or more and leaves the struct untouched. The struct may be NULL. The
- * library never prints.
+ * Every function that can fail returns a negative errno and fills the caller's struct wfs_error once, where
+ * the names are known; on success it returns 0 or more and leaves the struct untouched. The struct may be
+ * NULL. The library never prints.
  */
 #ifndef WEIGHTFS_ERROR_H
 #define WEIGHTFS_ERROR_H
@@ -39,13 +39,14 @@ struct wfs_error {
     char text[640];     /* one sentence without newline or control bytes: subject, what, expected and found */
 };
 
-/* One thing wrong with a file or a staged model, as verify and check list them. Strings are borrowed for the call. */
+/* One thing wrong with a file or a staged model, as verify and check list them. Strings are borrowed for the
+ * call. */
 struct wfs_problem {
     enum wfs_code code;
-    int is_warning;      /* warnings never block */
-    const char *tensor;  /* NULL: no tensor; UTF-8, tensor_length bytes, may hold NUL */
+    int is_warning;     /* warnings never block */
+    const char *tensor; /* NULL: no tensor; UTF-8, tensor_length bytes, may hold NUL */
     size_t tensor_length;
-    int64_t offset;      /* byte in the file, -1: none */
+    int64_t offset;       /* byte in the file, -1: none */
     const char *expected; /* NULL: nothing to compare */
     const char *found;
     const char *message; /* one finished sentence, fit for a terminal */
