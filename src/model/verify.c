@@ -18,7 +18,6 @@
 
 #define SNIFF_SIZE 512u
 
-
 /* One run of wfs_verify_fd(). */
 struct verification {
     int fd;

@@ -60,6 +60,7 @@ struct wfs_writer {
     size_t *order; /* indices in the order of the file, once the tensors are placed by a layout */
     struct writer_index index;
     struct metadata_map metadata; /* owns its strings */
+    size_t pair_capacity;
 
     char *raw_header; /* header that is to be written as it stands, without the prefix; NULL: encode one */
     size_t raw_length;
@@ -86,10 +87,23 @@ bool writer_find(const struct wfs_writer *writer, const char *name, size_t lengt
 int writer_declare(struct wfs_writer *writer, const struct wfs_tensor *tensor, size_t slot,
                    struct wfs_error *err);
 
-/* Sets or replaces a pair; the map becomes present. */
+void writer_free_declared(struct wfs_writer *writer);
+
+/* --- writer_metadata.c: __metadata__ */
+
+/* Adds a pair, which replaces an earlier one of its key; the map becomes present. */
 int writer_add_metadata(struct wfs_writer *writer, const struct metadata_pair *pair, struct wfs_error *err);
 
-void writer_free_declared(struct wfs_writer *writer);
+/* Sorts the pairs by key and keeps the last of each. -ENOMEM. */
+int writer_settle_metadata(struct wfs_writer *writer);
+
+/* Whether the settled pairs are those of `map`, whose keys are distinct; it is sorted on the way. */
+bool writer_has_metadata(const struct wfs_writer *writer, struct metadata_map *map);
+
+/* A NUL-terminated copy. */
+char *writer_copy_bytes(const void *bytes, size_t length);
+
+void writer_free_metadata(struct wfs_writer *writer);
 
 /* --- writer_layout.c: where everything goes */
 

@@ -97,18 +97,6 @@ static int check_declarable(const struct wfs_writer *writer, const struct wfs_te
     return 0;
 }
 
-static char *copy_bytes(const void *bytes, size_t length)
-{
-    char *copy = malloc(length + 1);
-
-    if (copy) {
-        if (length > 0)
-            memcpy(copy, bytes, length);
-        copy[length] = '\0';
-    }
-    return copy;
-}
-
 static int reserve_tensor(struct wfs_writer *writer)
 {
     if (writer->count < writer->capacity)
@@ -129,8 +117,8 @@ int writer_declare(struct wfs_writer *writer, const struct wfs_tensor *tensor, s
     if (r < 0)
         return r;
 
-    auto_free char *name = copy_bytes(tensor->name, tensor->name_length);
-    auto_free char *shape = copy_bytes(tensor->shape, tensor->shape_size);
+    auto_free char *name = writer_copy_bytes(tensor->name, tensor->name_length);
+    auto_free char *shape = writer_copy_bytes(tensor->shape, tensor->shape_size);
     uint64_t size = 0;
     shape_byte_size(tensor->dtype, tensor->rank, tensor->shape, &size);
     if (!name || !shape || reserve_tensor(writer) < 0 || index_reserve(writer) < 0)
@@ -170,75 +158,6 @@ int wfs_writer_declare(struct wfs_writer *writer, const char *name, enum wfs_dty
     return writer_declare(writer, &tensor, LAYOUT_NEW, err);
 }
 
-/* --- metadata ----------------------------------------------------------------------------------------- */
-
-static struct metadata_pair *find_pair(const struct wfs_writer *writer, const char *key, size_t length)
-{
-    for (size_t i = 0; i < writer->metadata.count; i++) {
-        struct metadata_pair *pair = &writer->metadata.pairs[i];
-        if (pair->key_length == length && memcmp(pair->key, key, length) == 0)
-            return pair;
-    }
-    return NULL;
-}
-
-static int append_pair(struct wfs_writer *writer, const struct metadata_pair *pair, const char *value)
-{
-    struct metadata_map *map = &writer->metadata;
-    auto_free char *key = copy_bytes(pair->key, pair->key_length);
-    struct metadata_pair *pairs = reallocarray(map->pairs, map->count + 1, sizeof(*pairs));
-
-    if (pairs)
-        map->pairs = pairs;
-    if (!key || !pairs)
-        return -ENOMEM;
-    map->pairs[map->count++] = (struct metadata_pair){.key = take_ptr(key),
-                                                      .key_length = pair->key_length,
-                                                      .value = value,
-                                                      .value_length = pair->value_length};
-    return 0;
-}
-
-int writer_add_metadata(struct wfs_writer *writer, const struct metadata_pair *pair, struct wfs_error *err)
-{
-    struct printable path = writer_path(writer);
-
-    if (writer->is_finished || writer->is_fixed)
-        return error_rule(err, WFS_CODE_WRITER_MISUSE,
-                          "%s: metadata given after the first bytes were written", path.text);
-    if (!utf8_is_valid(pair->key, pair->key_length) || !utf8_is_valid(pair->value, pair->value_length))
-        return error_rule(err, WFS_CODE_WRITER_MISUSE, "%s: metadata '%s' is not UTF-8", path.text,
-                          printable(pair->key, pair->key_length).text);
-
-    struct metadata_pair *old = find_pair(writer, pair->key, pair->key_length);
-    char *value = copy_bytes(pair->value, pair->value_length);
-    if (!value)
-        return error_no_memory(err);
-    writer->metadata.present = true;
-    if (old) {
-        free((char *)old->value);
-        old->value = value;
-        old->value_length = pair->value_length;
-        return 0;
-    }
-    if (append_pair(writer, pair, value) < 0) {
-        free(value);
-        return error_no_memory(err);
-    }
-    return 0;
-}
-
-int wfs_writer_metadata(struct wfs_writer *writer, const char *key, const char *value, struct wfs_error *err)
-{
-    if (!key) {
-        writer->metadata.present = true;
-        return 0;
-    }
-    struct metadata_pair pair = {
-        .key = key, .key_length = strlen(key), .value = value, .value_length = strlen(value)};
-    return writer_add_metadata(writer, &pair, err);
-}
-
 void writer_free_declared(struct wfs_writer *writer)
 {
     for (size_t i = 0; i < writer->count; i++) {
@@ -246,11 +165,7 @@ void writer_free_declared(struct wfs_writer *writer)
         free(writer->tensors[i].shape);
         pieces_clear(&writer->tensors[i].pieces);
     }
-    for (size_t i = 0; i < writer->metadata.count; i++) {
-        free((char *)writer->metadata.pairs[i].key);
-        free((char *)writer->metadata.pairs[i].value);
-    }
-    free(writer->metadata.pairs);
+    writer_free_metadata(writer);
     free(writer->tensors);
     free(writer->order);
     free(writer->index.slots);

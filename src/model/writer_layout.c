@@ -67,27 +67,13 @@ static bool tells_the_tensors(struct wfs_writer *writer, const struct wfs_header
     return true;
 }
 
-static bool has_pair(const struct metadata_map *map, const struct metadata_pair *wanted)
-{
-    for (size_t i = 0; i < map->count; i++) {
-        const struct metadata_pair *pair = &map->pairs[i];
-        if (pair->key_length == wanted->key_length && pair->value_length == wanted->value_length &&
-            memcmp(pair->key, wanted->key, pair->key_length) == 0 &&
-            memcmp(pair->value, wanted->value, pair->value_length) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool tells_the_metadata(const struct wfs_writer *writer, const struct wfs_header *header)
+static bool tells_the_metadata(struct wfs_writer *writer, const struct wfs_header *header)
 {
     struct metadata_map map = {false, 0, NULL};
 
-    if (metadata_of_header(header, &map) < 0)
+    if (writer_settle_metadata(writer) < 0 || metadata_of_header(header, &map) < 0)
         return false;
-    bool same = map.present == writer->metadata.present && map.count == writer->metadata.count;
-    for (size_t i = 0; same && i < map.count; i++)
-        same = has_pair(&writer->metadata, &map.pairs[i]);
+    bool same = writer_has_metadata(writer, &map);
     free(map.pairs);
     return same;
 }
@@ -217,6 +203,8 @@ int writer_fix(struct wfs_writer *writer, struct wfs_error *err)
 
     if (writer->is_fixed)
         return 0;
+    if (writer_settle_metadata(writer) < 0)
+        return error_no_memory(err);
     int r = writer->raw_header || writer->order ? 0 : place_tensors(writer, err);
     if (r == 0)
         r = encode(writer, false, &header, err);
