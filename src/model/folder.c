@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "format/hash.h"
 #include "format/name.h"
 #include "model/extract.h"
 #include "model/folder_internal.h"
@@ -46,19 +47,41 @@ void folder_tell(struct folder *folder, enum wfs_code code, bool is_warning, con
 
 /* --- file names --------------------------------------------------------------------------------------- */
 
+static const uint64_t file_name_key[2] = {0, 0};
+
 /* The declared tensor whose shortened file name this is. */
 static bool find_hashed(const struct folder *folder, const char *encoded, const char **ret_name,
                         size_t *ret_length)
 {
-    for (size_t i = 0; folder->document && i < wfs_header_count(folder->document); i++) {
-        struct wfs_tensor tensor = wfs_header_tensor(folder->document, i);
-        if (name_matches(encoded, tensor.name, tensor.name_length)) {
-            *ret_name = tensor.name;
-            *ret_length = tensor.name_length;
-            return true;
-        }
+    const struct lookup *names = &folder->hashed_names;
+    uint64_t key = hash_bytes(file_name_key, encoded, strlen(encoded));
+
+    for (size_t i = lookup_place(names, key); i < names->count && names->pairs[i].key == key; i++) {
+        struct wfs_tensor tensor = wfs_header_tensor(folder->document, names->pairs[i].index);
+        if (!name_matches(encoded, tensor.name, tensor.name_length))
+            continue;
+        *ret_name = tensor.name;
+        *ret_length = tensor.name_length;
+        return true;
     }
     return false;
+}
+
+static int index_hashed_names(struct folder *folder)
+{
+    char encoded[FILE_NAME_BUFFER];
+    char decoded[FILE_NAME_BUFFER];
+    size_t length = 0;
+
+    for (size_t i = 0; i < wfs_header_count(folder->document); i++) {
+        struct wfs_tensor tensor = wfs_header_tensor(folder->document, i);
+        name_encode(tensor.name, tensor.name_length, encoded);
+        if (name_decode(encoded, decoded, &length) == NAME_HASHED &&
+            lookup_add(&folder->hashed_names, hash_bytes(file_name_key, encoded, strlen(encoded)), i) < 0)
+            return -ENOMEM;
+    }
+    lookup_sort(&folder->hashed_names);
+    return 0;
 }
 
 /* Decodes a file name into malloc'd *ret_name; NULL there: no tensor (told when that is a fault). */
@@ -175,9 +198,11 @@ static int read_document(struct folder *folder, struct wfs_error *err)
     if (r < 0 || !json)
         return r;
     r = header_decode(json, length, 0, HEADER_DOCUMENT, &folder->document, err);
-    if (r < 0)
+    if (r < 0) {
         error_prefix(err, "%s/" EXTRACT_DOCUMENT ": ", folder->path);
-    return r;
+        return r;
+    }
+    return index_hashed_names(folder) < 0 ? error_no_memory(err) : 0;
 }
 
 /* --- the whole ---------------------------------------------------------------------------------------- */
@@ -273,6 +298,7 @@ void folder_close(struct folder *folder)
     free(folder->header);
     free(folder->path);
     wfs_header_free(folder->document);
+    lookup_clear(&folder->hashed_names);
     if (folder->dirfd >= 0)
         close(folder->dirfd);
     *folder = FOLDER_NONE;

@@ -8,6 +8,7 @@
 #define MODEL_FOLDER_H
 
 #include "format/header.h"
+#include "model/lookup.h"
 
 #include <weightfs/header.h>
 
@@ -23,6 +24,7 @@ struct folder {
     int dirfd;
     char *path;                  /* as given */
     struct wfs_header *document; /* metadata.json; NULL: there is none */
+    struct lookup hashed_names;  /* hash of a shortened file name -> index in the document */
     char *header;                /* .weightfs/header; NULL: there is none */
     size_t header_length;
     struct folder_item *items; /* sorted by name */
