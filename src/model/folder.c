@@ -109,7 +109,7 @@ static int decode_file_name(struct folder *folder, const char *file_name, const 
                     printable_string(file_name).text);
         return 0;
     case NAME_SCRATCH:
-        folder_tell(folder, WFS_CODE_SCRATCH_FILE, true, NULL,
+        folder_tell(folder, WFS_CODE_NAME_UNKNOWN, true, NULL,
                     "%s: left out, its name is one of a scratch file", printable_string(file_name).text);
         return 0;
     case NAME_INVALID:
@@ -132,7 +132,7 @@ static int look_at_entry(struct folder *folder, const char *place, const char *e
     if (asprintf(&file_name, "%s/%s", place, entry) < 0)
         return -ENOMEM;
     if (length < extension || strcmp(entry + length - extension, is_npy ? NPY_EXTENSION : "") != 0) {
-        folder_tell(folder, WFS_CODE_SCRATCH_FILE, true, NULL, "%s: left out, it is no .npy file",
+        folder_tell(folder, WFS_CODE_NAME_UNKNOWN, true, NULL, "%s: left out, it is no .npy file",
                     printable_string(file_name).text);
         return 0;
     }
@@ -241,7 +241,7 @@ static void tell_missing_files(struct folder *folder)
         struct wfs_tensor tensor = wfs_header_tensor(folder->document, i);
         if (folder->error_count == 0 &&
             !bsearch(&tensor, folder->items, folder->count, sizeof(*folder->items), compare_to_item))
-            folder_tell(folder, WFS_CODE_DTYPE_UNDECLARED, true, &tensor,
+            folder_tell(folder, WFS_CODE_TENSOR_MISSING, true, &tensor,
                         "left out: " EXTRACT_DOCUMENT " tells of it, but it has no file");
     }
 }

@@ -19,7 +19,7 @@ lines = result.err.splitlines()
 for tensor, code in (("short", "SizeMismatch"), ("f4", "MisalignedSlice"), ("undeclared", "DtypeUndeclared"), ("npy", "NpyInTensors"),
                      ("cut", "NpyIncomplete"), ("object", "NpyInvalid")):
     equal(len([line for line in lines if line.startswith(f"weightfs: dir: tensor '{tensor}': {code}: ")]), 1, f"{tensor}: {code} in {result}")
-contains(result.err, "tensors/%zz: is not the file name of any tensor", "warning: ScratchFile: tensors/scratch~", "npy/notes.txt",
+contains(result.err, "tensors/%zz: is not the file name of any tensor", "warning: NameUnknown: tensors/scratch~", "npy/notes.txt",
          "tensor 'directory': IoFailed: tensors/directory: is no regular file")
 equal(os.path.exists("out.safetensors"), False, "an output")
 equal(sorted(os.listdir(".")), ["dir"], "what is left")
