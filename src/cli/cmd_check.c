@@ -16,6 +16,9 @@ static void print_cost(struct json_object *status)
     outcome_cost(status, &cloned, &written);
     if (cloned > 0)
         printf("ok: a commit would write %s and share %s\n", text_size(written).text, text_size(cloned).text);
+    else if (outcome_clonable(status) > 0)
+        printf("ok: a commit would write %s: this file system cannot share blocks; on XFS or btrfs %s\n",
+               text_size(written).text, text_size(written - outcome_clonable(status)).text);
     else
         printf("ok: a commit would write %s\n", text_size(written).text);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/outcome.h"
 
+#include "base/error.h"
 #include "cli/cmd.h"
 
 #include <json-c/json.h>
@@ -106,10 +107,16 @@ size_t outcome_print_problems(struct json_object *status)
     size_t count = problems ? json_object_array_length(problems) : 0;
     size_t errors = 0;
 
+    const char *source = text(status, "source");
+    const char *slash = source ? strrchr(source, '/') : NULL;
+    const char *model = slash ? slash + 1 : source;
     for (size_t i = 0; i < count; i++) {
         struct json_object *problem = json_object_array_get_idx(problems, i);
         const char *message = text(problem, "message");
-        cmd_say("%s%s", is_error(problem) ? "" : "warning: ", message ? message : "?");
+        bool names_model = !model || !message || strstr(message, model);
+        cmd_say("%s%s%s%s",
+                is_error(problem) ? "" : "warning: ", names_model ? "" : printable_string(model).text,
+                names_model ? "" : ": ", message ? message : "?");
         errors += is_error(problem);
     }
     return errors;
@@ -133,6 +140,7 @@ void outcome_print_json(struct json_object *status)
     copy_member(cost, last, "cloned");
     copy_member(cost, last, "copied");
     copy_member(cost, last, "written");
+    copy_member(cost, last, "clonable");
     json_object_object_add(object, "cost", cost);
     const char *verb = text(last, "verb");
     if (verb && strcmp(verb, "commit") == 0) {
@@ -142,6 +150,11 @@ void outcome_print_json(struct json_object *status)
     }
     outcome_print(object);
     json_object_put(object);
+}
+
+uint64_t outcome_clonable(struct json_object *status)
+{
+    return number(last_of(status), "clonable");
 }
 
 void outcome_cost(struct json_object *status, uint64_t *ret_cloned, uint64_t *ret_written)

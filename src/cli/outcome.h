@@ -31,6 +31,9 @@ size_t outcome_print_problems(struct json_object *status);
 /* The object of `check --json` and `commit --json`, on stdout. */
 void outcome_print_json(struct json_object *status);
 
+/* Of the bytes that it would copy and share, those that a file system which shares blocks would not copy. */
+uint64_t outcome_clonable(struct json_object *status);
+
 /* What the commit that was checked would cost, in bytes. */
 void outcome_cost(struct json_object *status, uint64_t *ret_cloned, uint64_t *ret_written);
 

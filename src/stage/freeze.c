@@ -101,6 +101,7 @@ int stage_check(struct stage *stage, struct wfs_error *err)
     }
     if (r == 0 && plan.image && stage_has_changes(stage)) {
         outcome.cost = plan_cost(&plan, can_clone);
+        outcome.clonable = plan_cost(&plan, true).cloned;
         outcome.size = image_length(plan.image);
         outcome.written = plan.header_size;
     }

@@ -249,6 +249,11 @@ int plan_build(struct stage *stage, bool allow_empty, struct plan *plan, struct 
     r = r < 0 ? r : plan_encode(stage, plan, &err);
     if (r < 0 && r != -ENOMEM)
         problem_add_error(problems, &err);
+    if (r == 0 && plan->used.kind != stage->layout.kind)
+        problem_add(
+            problems, WFS_CODE_LAYOUT_CHANGED, true, NO_TENSOR, NULL, NULL,
+            "a tensor would begin off a multiple of its element size, so the tensors are put into canonical "
+            "order");
     return r;
 }
 

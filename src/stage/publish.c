@@ -83,6 +83,8 @@ static int write_new_file(struct commit *commit, struct wfs_error *err)
 
     if (r == -ECANCELED)
         return check_cancelled(commit->stage, err);
+    if (r == 0)
+        commit->cost.copied -= commit->plan.header_size; /* made, not copied: told apart in the report */
     return r;
 }
 
@@ -285,6 +287,7 @@ static void keep_outcome(struct commit *commit, int result, struct timespec begu
                     ? 0
                     : file_identity(generation_file(stage->generation))->size,
         .cost = commit->cost,
+        .clonable = commit->plan.image ? plan_cost(&commit->plan, true).cloned : 0,
         .written = commit->plan.header_size,
         .seconds = (double)(now.tv_sec - begun.tv_sec) + (double)(now.tv_nsec - begun.tv_nsec) / 1e9,
     };

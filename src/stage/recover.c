@@ -180,15 +180,18 @@ static int take_up(struct stage *stage, const struct replay *replay, bool accept
     return r < 0 ? error_errno(err, -r, "cannot write the journal of staged edits") : 0;
 }
 
-static void say_resumed(struct stage *stage, uint64_t cut)
+static void say_resumed(struct stage *stage, const struct base_identity *base, uint64_t cut)
 {
     size_t count = count_changes(stage);
+    uint64_t inode = base_identity_of(stage->generation).file.inode;
+    const char *moved =
+        base->none || base->file.inode == inode ? "" : "; the model was moved or copied meanwhile";
     char tail[64] = "";
 
     if (cut > 0)
         (void)snprintf(tail, sizeof(tail), " (cut a torn tail of %" PRIu64 " bytes)", cut);
-    if (asprintf(&stage->resumed, "resumed %zu staged change%s from %s%s", count, count == 1 ? "" : "s",
-                 printable_string(stage->spool_path).text, tail) < 0)
+    if (asprintf(&stage->resumed, "resumed %zu staged change%s from %s%s%s", count, count == 1 ? "" : "s",
+                 printable_string(stage->spool_path).text, tail, moved) < 0)
         stage->resumed = NULL;
 }
 
@@ -217,7 +220,7 @@ static int judge(struct stage *stage, const struct replay *replay, const struct 
     if (r < 0)
         return r;
     if (stage_has_changes(stage))
-        say_resumed(stage, cut);
+        say_resumed(stage, &replay->base.identity, cut);
     else
         stage_drop_spool_if_unused(stage);
     return 0;

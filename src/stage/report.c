@@ -319,6 +319,7 @@ static void json_last(const struct stage *stage, struct bytes *out)
     json_u64(out, "cloned", last->cost.cloned);
     json_u64(out, "copied", last->cost.copied);
     json_u64(out, "written", last->written);
+    json_u64(out, "clonable", last->clonable);
     json_key(out, "seconds");
     bytes_printf(out, "%.3f", last->seconds);
     bytes_char(out, '}');
@@ -362,6 +363,7 @@ int stage_report_last_json(struct stage *stage, struct bytes *out)
     json_u64(out, "cloned", last->cost.cloned);
     json_u64(out, "copied", last->cost.copied);
     json_u64(out, "written", last->written);
+    json_u64(out, "clonable", last->clonable);
     bytes_char(out, '}');
     if (last->verb && strcmp(last->verb, "commit") == 0) {
         json_u64(out, "generation", last->generation);

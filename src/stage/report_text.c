@@ -150,6 +150,9 @@ int stage_report_text(struct stage *stage, const struct stage_face *face, bool c
     if (stage->resumed)
         bytes_printf(out, "%s\n", stage->resumed);
 
+    if (stage->is_volatile)
+        bytes_string(out, "staging lies on tmpfs: nothing that is staged survives a reboot\n");
+
     int r = say_changes(stage, &page);
     r = r < 0 ? r : say_pending_problems(stage, &page);
     if (r < 0)

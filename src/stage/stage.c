@@ -5,8 +5,10 @@
 #include "stage/pending.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 DEFINE_CLEANUP(struct stage, stage, stage_close)
 
@@ -126,6 +128,12 @@ static bool is_cache_blob(const char *path)
            slash - path >= 6 && memcmp(slash - 6, "/blobs", 6) == 0;
 }
 
+static bool lies_in_memory(int dirfd)
+{
+    struct statfs fs;
+    return fstatfs(dirfd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
 static void judge_writable(struct stage *stage, const struct stage_options *options)
 {
     struct wfs_error *why = &stage->read_only_why;
@@ -157,6 +165,7 @@ int stage_open(int dirfd, const char *name, struct generation *generation,
     if (r < 0)
         return r;
     judge_writable(stage, options);
+    stage->is_volatile = lies_in_memory(stage->spool_parent);
     if (!stage->read_only_why.errnum) {
         pthread_mutex_lock(&stage->lock);
         r = recover(stage, options, err);

@@ -173,7 +173,8 @@ struct outcome {
     uint64_t generation;
     uint64_t size;
     struct clone_cost cost;
-    uint64_t written; /* bytes of the header and whatever else is neither cloned nor copied */
+    uint64_t clonable; /* bytes that a file system which shares blocks would not have to copy */
+    uint64_t written;  /* bytes of the header and whatever else is neither cloned nor copied */
     double seconds;
 };
 
@@ -215,6 +216,7 @@ struct stage {
     struct timespec model_time; /* of the last change of the pending model */
     bool create;                /* the target does not exist yet */
     char *last_note;            /* the last refusal's sentence */
+    bool is_volatile;           /* staging lies in memory: nothing survives a reboot */
     char *resumed;              /* what was found at opening, one line; NULL: nothing */
 
     /* the preview, kept until the next change */
