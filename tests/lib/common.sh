@@ -83,9 +83,15 @@ small_model() { python3 -m wfs small "$1"; }
 tensor_bytes() { python3 -m wfs cat "$1" "$2"; }
 
 # The project's own files, NUL-separated: what git tracks, or everything outside build/ where there is no git.
-project_files() {
+project_files() (
     cd "$WEIGHTFS_SOURCE"
-    if ! git -c safe.directory="$WEIGHTFS_SOURCE" ls-files -z "$@" 2>/dev/null; then
+    if ! git -c safe.directory="$WEIGHTFS_SOURCE" ls-files -z 2>/dev/null; then
         find . \( -name .git -o -path ./build \) -prune -o -type f -print0
     fi
-}
+)
+
+# Those that are bash, NUL-separated.
+project_scripts() (
+    cd "$WEIGHTFS_SOURCE"
+    project_files | xargs -0 awk '(FNR == 1 && /^#!.*bash/) || FILENAME ~ /\.sh$/ {printf "%s%c", FILENAME, 0} {nextfile}'
+)
