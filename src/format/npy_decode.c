@@ -26,13 +26,21 @@ static bool fail(struct literal *literal, const char *reason)
     return false;
 }
 
+static char next_byte(const struct literal *literal)
+{
+    if (literal->at == literal->end)
+        return '\0';
+    return *literal->at;
+}
+
 static char peek(struct literal *literal)
 {
-    while (literal->at < literal->end &&
-           (*literal->at == ' ' || *literal->at == '\t' || *literal->at == '\n' || *literal->at == '\r' ||
-            *literal->at == '\f'))
+    char c = next_byte(literal);
+    while (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f') {
         literal->at++;
-    return literal->at < literal->end ? *literal->at : '\0';
+        c = next_byte(literal);
+    }
+    return c;
 }
 
 static bool take(struct literal *literal, char c)
@@ -60,7 +68,7 @@ static bool take_string(struct literal *literal, const char **ret_text, size_t *
     char quote = peek(literal);
     if (quote == 'b' || quote == 'u') {
         literal->at++;
-        quote = literal->at < literal->end ? *literal->at : '\0';
+        quote = next_byte(literal);
     }
     if (quote != '\'' && quote != '"')
         return fail(literal, "its dictionary cannot be read");
@@ -143,7 +151,7 @@ static bool set_void(struct npy_header *header, unsigned size)
 static bool set_description(struct literal *literal, struct npy_header *header, const char *text,
                             size_t length)
 {
-    bool has_order = length > 0 && memchr("<>=|", text[0], 4);
+    bool has_order = length > 0 && (text[0] == '<' || text[0] == '>' || text[0] == '=' || text[0] == '|');
     bool is_swapped = has_order && text[0] == '>';
     text += has_order;
     length -= has_order;
@@ -167,8 +175,8 @@ static bool set_description(struct literal *literal, struct npy_header *header, 
 
 static bool take_description(struct literal *literal, struct npy_header *header)
 {
-    const char *text;
-    size_t length;
+    const char *text = NULL;
+    size_t length = 0;
     if (peek(literal) == '[' || peek(literal) == '(')
         return fail(literal, "its elements are structures");
     return take_string(literal, &text, &length) && set_description(literal, header, text, length);

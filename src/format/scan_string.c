@@ -67,7 +67,7 @@ static bool take_hex(struct scan *scan, uint32_t *ret_unit)
 
 static bool take_unicode_escape(struct scan *scan, uint32_t *ret_character)
 {
-    uint32_t first;
+    uint32_t first = 0;
     if (!take_hex(scan, &first))
         return false;
     *ret_character = first;
@@ -76,7 +76,7 @@ static bool take_unicode_escape(struct scan *scan, uint32_t *ret_character)
     if (first > 0xdbff || scan->at[0] != '\\' || scan->at[1] != 'u')
         return scan_fail(scan, "half of a surrogate pair stands alone");
     scan->at += 2;
-    uint32_t second;
+    uint32_t second = 0;
     if (!take_hex(scan, &second))
         return false;
     if (second < 0xdc00 || second > 0xdfff)

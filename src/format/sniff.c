@@ -13,9 +13,9 @@ struct magic {
     const char *kind;
 };
 
-#define MAGIC(offset, bytes, kind)            \
-    {                                         \
-        offset, sizeof bytes - 1, bytes, kind \
+#define MAGIC(offset, bytes, kind)             \
+    {                                          \
+        offset, sizeof(bytes) - 1, bytes, kind \
     }
 
 static const struct magic magics[] = {

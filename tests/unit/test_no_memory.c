@@ -76,7 +76,8 @@ static int try_decode(unsigned mode, uint64_t data, struct wfs_error *err)
     memcpy(json, text.data, text.length);
     alive++;
     int r = header_decode(json, text.length, HEADER_PREFIX + text.length + data, mode, &header, err);
-    ck_assert((r == 0) == (header != NULL));
+    if ((r == 0) != (header != NULL))
+        r = -EPROTO;
     wfs_header_free(header);
     return r;
 }
@@ -180,7 +181,9 @@ static int try_empty(struct wfs_error *err)
     return r < 0 ? error_no_memory(err) : 0;
 }
 
-/* --- the attempts --------------------------------------------------------------------------------------- */
+/* --- the attempts ----------------------------------------------------------------------------------------- */
+
+/* Assertions stand only outside of what is tried: libcheck allocates, too. */
 
 static int (*const attempts[])(struct wfs_error *err) = {
     try_right, try_wrong, try_document, try_parse, try_encode, try_show, try_npy, try_shape, try_empty,
@@ -196,20 +199,29 @@ static int run(int attempt, size_t fail_at, bool fail_behind)
     failing = fail_at;
     all_behind = fail_behind;
     int r = attempts[attempt](&err);
+    long left = alive - before;
     failing = SIZE_MAX;
     all_behind = false;
     ck_assert_msg(r == 0 || (r == -ENOMEM && err.errnum == ENOMEM), "attempt %d, allocation %zu: %d", attempt,
                   fail_at, r);
-    ck_assert_msg(alive == before, "attempt %d, allocation %zu: %ld blocks leaked", attempt, fail_at,
-                  alive - before);
+    ck_assert_msg(left == 0, "attempt %d, allocation %zu: %ld blocks leaked", attempt, fail_at, left);
     return r;
+}
+
+static size_t count_allocations(int attempt)
+{
+    struct wfs_error err = {0};
+    allocations = 0;
+    int r = attempts[attempt](&err);
+    size_t count = allocations;
+    ck_assert_int_eq(r, 0);
+    ck_assert_uint_gt(count, 0);
+    return count;
 }
 
 START_TEST(any_allocation_may_fail)
 {
-    ck_assert_int_eq(run(_i, SIZE_MAX, false), 0);
-    size_t count = allocations;
-    ck_assert_uint_gt(count, 0);
+    size_t count = count_allocations(_i);
     bool some_failed = false;
     for (size_t at = 0; at < count; at++)
         some_failed |= run(_i, at, false) == -ENOMEM;
@@ -220,8 +232,7 @@ END_TEST
 
 START_TEST(all_allocations_from_one_on_may_fail)
 {
-    ck_assert_int_eq(run(_i, SIZE_MAX, false), 0);
-    size_t count = allocations;
+    size_t count = count_allocations(_i);
     for (size_t at = 0; at < count; at++)
         ck_assert_msg(run(_i, at, true) == -ENOMEM, "attempt %d, allocation %zu", _i, at);
 }
