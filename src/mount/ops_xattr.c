@@ -52,13 +52,12 @@ static bool is_entry(uint64_t number)
     return view == VIEW_STAGED_TENSOR || view == VIEW_STAGED_NPY || view == VIEW_STAGED_FILE;
 }
 
-/* What the kernel asks before every write (security.capability) is answered first. */
+/* The kernel asks for security.capability before every write, and `ls -l` for security.selinux of every file,
+ * unless one answer says that there is nothing of the kind here. */
 static int get(struct session *session, uint64_t number, const char *name, struct bytes *out)
 {
-    if (strncmp(name, "system.", strlen("system.")) == 0)
-        return -EOPNOTSUPP;
     if (strncmp(name, "user.", strlen("user.")) != 0)
-        return -ENODATA;
+        return -EOPNOTSUPP;
     if (is_tensor(number)) {
         auto_current current = session_current(session);
         return model_get(&current, number, name, out);
