@@ -181,7 +181,8 @@ static int try_empty(struct wfs_error *err)
     return r < 0 ? error_no_memory(err) : 0;
 }
 
-/* --- the attempts ----------------------------------------------------------------------------------------- */
+/* --- the attempts -----------------------------------------------------------------------------------------
+ */
 
 /* Assertions stand only outside of what is tried: libcheck allocates, too. */
 
