@@ -44,9 +44,6 @@ static int state_moves(struct entry_state *state, const struct side *from, const
 
     if (from->place == to->place)
         return 0;
-    if ((from->place == PLACE_TENSORS && to->place == PLACE_NPY && is_tensor(to)) ||
-        (from->place == PLACE_NPY && to->place == PLACE_TENSORS && is_tensor(to) && is_tensor(from)))
-        return -EINVAL;
     if (to->place == PLACE_NPY) { /* from tensors/ or staging/ */
         if (!from_npy_form)
             state->draft = true;
@@ -174,6 +171,8 @@ static int move_onto_document(struct stage *stage, struct side *from)
     int r = state_copy(&next, &from->entry->state);
     if (r < 0)
         return r;
+    if (next.content.kind == CONTENT_SOURCE && !next.content.generation)
+        next.content.generation = generation_ref(stage->generation);
     declaration_clear(&next.declared);
 
     auto_edit edit;
