@@ -32,13 +32,15 @@ struct request {
 
 /* --- unmounting ------------------------------------------------------------------------------- */
 
-static int run_fusermount(const char *point, bool lazy)
+/* Its own words are heard the last time only. */
+static int run_fusermount(const char *point, bool lazy, bool quiet)
 {
-    char *arguments[] = {(char[]){"fusermount3"}, lazy ? (char[]){"-uz"} : (char[]){"-u"}, (char[]){"--"},
-                         (char *)point, NULL};
+    char options[8];
+    char *arguments[] = {(char[]){"fusermount3"}, options, (char[]){"--"}, (char *)point, NULL};
     pid_t pid;
     int status;
 
+    snprintf(options, sizeof(options), "-u%s%s", lazy ? "z" : "", quiet ? "q" : "");
     int r = posix_spawnp(&pid, arguments[0], NULL, NULL, arguments, environ);
     if (r != 0)
         return -r;
@@ -48,13 +50,13 @@ static int run_fusermount(const char *point, bool lazy)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EBUSY;
 }
 
-static int unmount_once(const char *point, const struct request *request)
+static int unmount_once(const char *point, const struct request *request, bool quiet)
 {
     int flags = UMOUNT_NOFOLLOW | (request->lazy ? MNT_DETACH : 0) | (request->force ? MNT_FORCE : 0);
 
     if (umount2(point, flags) == 0)
         return 0;
-    return errno == EPERM ? run_fusermount(point, request->lazy || request->force) : -errno;
+    return errno == EPERM ? run_fusermount(point, request->lazy || request->force, quiet) : -errno;
 }
 
 static int unmount(const struct mountinfo *mount, const struct request *request)
@@ -63,10 +65,10 @@ static int unmount(const struct mountinfo *mount, const struct request *request)
     struct printable point = printable_string(mount->point);
     int r = -EBUSY;
 
-    for (int i = 0; r == -EBUSY && i < BUSY_TRIES; i++) {
-        if (i > 0)
+    for (int i = 1; r == -EBUSY && i <= BUSY_TRIES; i++) {
+        if (i > 1)
             usleep(BUSY_PAUSE_MICROSECONDS);
-        r = unmount_once(mount->point, request);
+        r = unmount_once(mount->point, request, i < BUSY_TRIES);
     }
     if (r == 0)
         return EXIT_DONE;

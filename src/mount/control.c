@@ -117,6 +117,8 @@ static void *run_commit(void *context)
     struct wfs_error err = {0};
 
     int r = stage_commit(control->session->stage, &control->options, &observer, &err);
+    if (err.code == WFS_CODE_READ_ONLY || err.code == WFS_CODE_BUSY)
+        stage_note(control->session->stage, &err);
     answer_commit(control, r > 0 ? -EIO : r); /* replaced, but durability unknown: told as an I/O error */
 
     auto_lock(&control->lock);
