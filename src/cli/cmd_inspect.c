@@ -96,7 +96,7 @@ static void print_json(const struct summary *summary, struct bytes *out)
 static void print_grouped(struct bytes *out, uint64_t number)
 {
     char digits[32];
-    int length = snprintf(digits, sizeof(digits), "%" PRIu64, number);
+    int length = snprintf(digits, sizeof digits, "%" PRIu64, number);
 
     for (int i = 0; i < length; i++) {
         if (i > 0 && (length - i) % 3 == 0)

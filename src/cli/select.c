@@ -93,8 +93,8 @@ int select_tensors(const struct wfs_header *header, const char *path, char *cons
                    struct selection *ret_selection)
 {
     size_t total = wfs_header_count(header);
-    auto_free bool *marked = calloc(total + 1, sizeof(*marked));
-    auto_free size_t *indices = calloc(total + 1, sizeof(*indices));
+    auto_free bool *marked = calloc(total + 1, sizeof *marked);
+    auto_free size_t *indices = calloc(total + 1, sizeof *indices);
     int code = EXIT_DONE;
     size_t selected = 0;
 
@@ -108,7 +108,7 @@ int select_tensors(const struct wfs_header *header, const char *path, char *cons
     for (size_t i = 0; i < total; i++)
         if (count == 0 || marked[i])
             indices[selected++] = i;
-    qsort_r(indices, selected, sizeof(*indices), compare_names, (void *)header);
+    qsort_r(indices, selected, sizeof *indices, compare_names, (void *)header);
     *ret_selection = (struct selection){selected, take_ptr(indices)};
     return code;
 }

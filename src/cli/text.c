@@ -26,12 +26,12 @@ struct text_size text_size(uint64_t bytes)
     double value = (double)bytes;
     size_t unit = 0;
 
-    while (value >= 1023.5 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+    while (value >= 1023.5 && unit + 1 < sizeof units / sizeof units[0]) {
         value /= 1024;
         unit++;
     }
     int decimals = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-    snprintf(size.text, sizeof(size.text), "%.*f %s", decimals, value, units[unit]);
+    snprintf(size.text, sizeof size.text, "%.*f %s", decimals, value, units[unit]);
     return size;
 }
 

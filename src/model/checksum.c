@@ -56,11 +56,11 @@ void xxh32_begin(struct xxh32 *state)
 void xxh32_add(struct xxh32 *state, const void *data, size_t length)
 {
     const unsigned char *bytes = data;
-    size_t held = state->length % sizeof(state->rest);
+    size_t held = state->length % sizeof state->rest;
 
     state->length += length;
     if (held > 0) {
-        size_t missing = sizeof(state->rest) - held;
+        size_t missing = sizeof state->rest - held;
         size_t taken = length < missing ? length : missing;
         memcpy(state->rest + held, bytes, taken);
         bytes += taken;
@@ -69,7 +69,7 @@ void xxh32_add(struct xxh32 *state, const void *data, size_t length)
             return;
         add_stripe(state, state->rest);
     }
-    for (; length >= sizeof(state->rest); bytes += sizeof(state->rest), length -= sizeof(state->rest))
+    for (; length >= sizeof state->rest; bytes += sizeof state->rest, length -= sizeof state->rest)
         add_stripe(state, bytes);
     if (length > 0)
         memcpy(state->rest, bytes, length);
@@ -78,11 +78,11 @@ void xxh32_add(struct xxh32 *state, const void *data, size_t length)
 uint32_t xxh32_end(const struct xxh32 *state)
 {
     static const unsigned turns[] = {1, 7, 12, 18};
-    size_t held = state->length % sizeof(state->rest);
+    size_t held = state->length % sizeof state->rest;
     uint32_t sum = prime_5;
     size_t at = 0;
 
-    if (state->length >= sizeof(state->rest)) {
+    if (state->length >= sizeof state->rest) {
         sum = 0;
         for (size_t lane = 0; lane < 4; lane++)
             sum += rotate(state->lanes[lane], turns[lane]);

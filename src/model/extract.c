@@ -34,7 +34,7 @@ static int refuse_existing(const struct extraction *extraction, struct wfs_error
 {
     static const char *const names[] = {EXTRACT_DOCUMENT, EXTRACT_TENSORS, EXTRACT_NPY, EXTRACT_HIDDEN};
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (faccessat(extraction->dirfd, names[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
             return error_rule(err, WFS_CODE_TARGET_EXISTS,
                               "%s/%s: exists already: extract into a new directory",
@@ -94,7 +94,7 @@ static int write_tensor(const struct extraction *extraction, size_t index, struc
     char name[FILE_NAME_BUFFER + 32];
 
     name_encode(tensor.name, tensor.name_length, encoded);
-    snprintf(name, sizeof(name), "%s/%s%s", npy ? EXTRACT_NPY : EXTRACT_TENSORS, encoded, npy ? ".npy" : "");
+    snprintf(name, sizeof name, "%s/%s%s", npy ? EXTRACT_NPY : EXTRACT_TENSORS, encoded, npy ? ".npy" : "");
     auto_image struct image *image = npy ? generation_npy_image(extraction->generation, index)
                                          : generation_tensor_image(extraction->generation, index);
     if (!image)
@@ -137,7 +137,7 @@ static int write_tensors(const struct extraction *extraction, struct wfs_error *
 static int write_document(const struct extraction *extraction, struct wfs_error *err)
 {
     size_t count = selected_count(extraction);
-    auto_free struct wfs_tensor *tensors = calloc(count + 1, sizeof(*tensors));
+    auto_free struct wfs_tensor *tensors = calloc(count + 1, sizeof *tensors);
     auto_bytes document = BYTES_EMPTY;
     struct metadata_map metadata = {false, 0, NULL};
 

@@ -25,7 +25,7 @@ void folder_tell(struct folder *folder, enum wfs_code code, bool is_warning, con
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (tensor)
         error_rule(&err, code, "tensor '%s': %s: %s", printable(tensor->name, tensor->name_length).text,
@@ -240,7 +240,7 @@ static void tell_missing_files(struct folder *folder)
     for (size_t i = 0; folder->document && i < wfs_header_count(folder->document); i++) {
         struct wfs_tensor tensor = wfs_header_tensor(folder->document, i);
         if (folder->error_count == 0 &&
-            !bsearch(&tensor, folder->items, folder->count, sizeof(*folder->items), compare_to_item))
+            !bsearch(&tensor, folder->items, folder->count, sizeof *folder->items, compare_to_item))
             folder_tell(folder, WFS_CODE_TENSOR_MISSING, true, &tensor,
                         "left out: " EXTRACT_DOCUMENT " tells of it, but it has no file");
     }
@@ -281,7 +281,7 @@ int folder_open(const char *path, wfs_report *report, void *context, struct fold
     if (r < 0)
         return r;
     if (folder->count > 0)
-        qsort(folder->items, folder->count, sizeof(*folder->items), compare_items);
+        qsort(folder->items, folder->count, sizeof *folder->items, compare_items);
     tell_twins(folder);
     tell_missing_files(folder);
     return 0;

@@ -66,8 +66,8 @@ static int declare_by_xattrs(struct candidate *candidate)
     size_t rank = 0;
     size_t shape_size = 0;
 
-    ssize_t dtype_length = fgetxattr(candidate->fd, "user.safetensors.dtype", dtype_name, sizeof(dtype_name));
-    ssize_t shape_length = fgetxattr(candidate->fd, "user.safetensors.shape", shape_text, sizeof(shape_text));
+    ssize_t dtype_length = fgetxattr(candidate->fd, "user.safetensors.dtype", dtype_name, sizeof dtype_name);
+    ssize_t shape_length = fgetxattr(candidate->fd, "user.safetensors.shape", shape_text, sizeof shape_text);
     if (dtype_length < 0 || shape_length < 0 ||
         wfs_dtype_by_name(dtype_name, (size_t)dtype_length, &dtype) < 0 ||
         shape_parse(shape_text, (size_t)shape_length, &rank, &shape, &shape_size) < 0)
@@ -88,7 +88,7 @@ static int look_at_raw(struct candidate *candidate)
     if (r < 0)
         return r;
     if (!candidate->item.tensor.shape) {
-        ssize_t size = io_read_some(candidate->fd, start, sizeof(start), 0);
+        ssize_t size = io_read_some(candidate->fd, start, sizeof start, 0);
         bool is_npy = size > 0 && npy_magic(start, (size_t)size);
         TELL(candidate, is_npy ? WFS_CODE_NPY_IN_TENSORS : WFS_CODE_DTYPE_UNDECLARED, "%s: %s",
              candidate->file_name,
@@ -203,7 +203,7 @@ static int keep(struct candidate *candidate)
 
     if (folder->count == folder->capacity) {
         size_t capacity = folder->capacity ? folder->capacity * 2 : 32;
-        struct folder_item *items = reallocarray(folder->items, capacity, sizeof(*items));
+        struct folder_item *items = reallocarray(folder->items, capacity, sizeof *items);
         if (!items)
             return -ENOMEM;
         folder->items = items;

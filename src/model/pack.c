@@ -177,7 +177,7 @@ static int compare_placed(const void *left, const void *right)
 static int copy_items(const struct packing *packing, struct wfs_error *err)
 {
     const struct folder *folder = packing->folder;
-    auto_free struct placed *placed = calloc(folder->count + 1, sizeof(*placed));
+    auto_free struct placed *placed = calloc(folder->count + 1, sizeof *placed);
     int r = writer_fix(packing->writer, err);
 
     if (!placed)
@@ -189,7 +189,7 @@ static int copy_items(const struct packing *packing, struct wfs_error *err)
         placed[i] = (struct placed){packing->writer->tensors[index].begin, item};
     }
     if (r == 0 && folder->count > 0)
-        qsort(placed, folder->count, sizeof(*placed), compare_placed);
+        qsort(placed, folder->count, sizeof *placed, compare_placed);
     for (size_t i = 0; r == 0 && i < folder->count; i++)
         r = copy_item(packing, placed[i].item, err);
     return r;

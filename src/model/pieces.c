@@ -35,14 +35,14 @@ static int insert(struct pieces *pieces, size_t index, const struct piece *piece
         return -ENOBUFS;
     if (pieces->count == pieces->capacity) {
         size_t capacity = pieces->capacity ? pieces->capacity * 2 : 1;
-        struct piece *items = realloc(pieces->items, capacity * sizeof(*items));
+        struct piece *items = realloc(pieces->items, capacity * sizeof *items);
         if (!items)
             return -ENOMEM;
         pieces->items = items;
         pieces->capacity = capacity;
     }
     memmove(pieces->items + index + 1, pieces->items + index,
-            (pieces->count - index) * sizeof(*pieces->items));
+            (pieces->count - index) * sizeof *pieces->items);
     pieces->items[index] = *piece;
     pieces->count++;
     return 0;
@@ -51,7 +51,7 @@ static int insert(struct pieces *pieces, size_t index, const struct piece *piece
 static void remove_run(struct pieces *pieces, size_t first, size_t count)
 {
     memmove(pieces->items + first, pieces->items + first + count,
-            (pieces->count - first - count) * sizeof(*pieces->items));
+            (pieces->count - first - count) * sizeof *pieces->items);
     pieces->count -= count;
 }
 

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "model/flags.h"
 #include "model/generation.h"
 
 #include <fcntl.h>
@@ -20,12 +21,6 @@ struct wfs_reader {
     char name[];
 };
 
-static unsigned mode_of_flags(unsigned flags)
-{
-    return (flags & WFS_READ_STRICT ? (unsigned)HEADER_STRICT : 0U) |
-           (flags & WFS_READ_STSW ? (unsigned)HEADER_STSW : 0U);
-}
-
 static struct printable path_of(const struct wfs_reader *reader)
 {
     return printable_string(reader->name);
@@ -35,7 +30,7 @@ static struct printable path_of(const struct wfs_reader *reader)
 static int reader_new(struct generation *generation, const char *name, struct wfs_reader **ret_reader,
                       struct wfs_error *err)
 {
-    struct wfs_reader *reader = calloc(1, sizeof(*reader) + strlen(name) + 1);
+    struct wfs_reader *reader = calloc(1, sizeof *reader + strlen(name) + 1);
 
     if (!reader) {
         generation_unref(generation);

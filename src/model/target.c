@@ -34,8 +34,8 @@ static bool is_in_blobs(int dirfd)
     char link[64];
     char real[PATH_MAX];
 
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);
-    ssize_t length = readlink(link, real, sizeof(real) - 1);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", dirfd);
+    ssize_t length = readlink(link, real, sizeof real - 1);
     if (length < 0)
         return false;
     real[length] = '\0';

@@ -3,9 +3,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "format/header.h"
 #include "format/sniff.h"
 #include "model/checksum.h"
+#include "model/flags.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <weightfs/reader.h>
 #include <weightfs/verify.h>
 
 #define SNIFF_SIZE 512u
@@ -39,12 +38,6 @@ static int report(void *context, const struct wfs_problem *problem)
     else
         verification->verdict->error_count++;
     return verification->report ? verification->report(verification->context, problem) : 0;
-}
-
-static unsigned mode_of_flags(unsigned flags)
-{
-    return (flags & WFS_READ_STRICT ? (unsigned)HEADER_STRICT : 0U) |
-           (flags & WFS_READ_STSW ? (unsigned)HEADER_STSW : 0U);
 }
 
 /* The rules of the official library stand first in rules.def. */
@@ -142,13 +135,13 @@ static int report_checksum(struct verification *verification, const struct wfs_t
     char found[16];
     bool is_mismatch = code == WFS_CODE_CHECKSUM_MISMATCH;
 
-    snprintf(expected, sizeof(expected), "%08" PRIx32, stored);
-    snprintf(found, sizeof(found), "%08" PRIx32, computed);
+    snprintf(expected, sizeof expected, "%08" PRIx32, stored);
+    snprintf(found, sizeof found, "%08" PRIx32, computed);
     if (is_mismatch)
-        snprintf(message, sizeof(message), "tensor '%s': %s: its bytes have CRC-32 %s, stored is %s",
+        snprintf(message, sizeof message, "tensor '%s': %s: its bytes have CRC-32 %s, stored is %s",
                  printable(tensor->name, tensor->name_length).text, wfs_code_name(code), found, expected);
     else
-        snprintf(message, sizeof(message), "tensor '%s': %s: no checksum is stored with it",
+        snprintf(message, sizeof message, "tensor '%s': %s: no checksum is stored with it",
                  printable(tensor->name, tensor->name_length).text, wfs_code_name(code));
     struct wfs_problem problem = {
         .code = code,
@@ -237,7 +230,7 @@ static bool is_stsw(const unsigned char *start, size_t size)
 {
     static const char *const openings[] = {"{\"__version__\":", "{\"__incomplete__\":"};
 
-    for (size_t i = 0; i < sizeof(openings) / sizeof(openings[0]); i++) {
+    for (size_t i = 0; i < sizeof openings / sizeof openings[0]; i++) {
         size_t length = strlen(openings[i]);
         if (size >= HEADER_PREFIX + length && memcmp(start + HEADER_PREFIX, openings[i], length) == 0)
             return true;
@@ -263,7 +256,7 @@ static int verify(struct verification *verification, struct wfs_error *err)
     struct wfs_error fault = {0};
     uint64_t length = 0;
 
-    ssize_t size = io_read_some(verification->fd, start, sizeof(start), 0);
+    ssize_t size = io_read_some(verification->fd, start, sizeof start, 0);
     if (size < 0)
         return cannot_read(verification, (int)size, err);
     int r = header_length(start, (size_t)size, verification->file_size, &length, &fault);

@@ -57,7 +57,7 @@ int wfs_writer_create(const char *path, const struct wfs_writer_options *options
                       struct wfs_writer **ret_writer, struct wfs_error *err)
 {
     static const struct wfs_writer_options defaults;
-    auto_writer struct wfs_writer *writer = calloc(1, sizeof(*writer) + strlen(path) + 1);
+    auto_writer struct wfs_writer *writer = calloc(1, sizeof *writer + strlen(path) + 1);
 
     if (!writer)
         return error_no_memory(err);
@@ -93,7 +93,7 @@ static int check_complete(const struct wfs_writer *writer, struct wfs_error *err
     uint64_t size = first->end - first->begin;
     char others[64] = "";
     if (incomplete > 1)
-        snprintf(others, sizeof(others), "; so do %zu others", incomplete - 1);
+        snprintf(others, sizeof others, "; so do %zu others", incomplete - 1);
     return error_rule(err, WFS_CODE_WRITER_MISUSE,
                       "%s: tensor '%s': misses bytes from %" PRIu64 " on, %" PRIu64 " of %" PRIu64
                       " were written%s",

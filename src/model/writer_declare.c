@@ -38,11 +38,11 @@ static int index_reserve(struct wfs_writer *writer)
     if (index->size > 0 && (writer->count + 1) * 2 <= index->size)
         return 0;
     size_t size = index->size ? index->size * 2 : 64;
-    size_t *slots = calloc(size, sizeof(*slots));
+    size_t *slots = calloc(size, sizeof *slots);
     if (!slots)
         return -ENOMEM;
-    if (old.size == 0 && getrandom(index->key, sizeof(index->key), 0) < 0)
-        memset(index->key, 0, sizeof(index->key));
+    if (old.size == 0 && getrandom(index->key, sizeof index->key, 0) < 0)
+        memset(index->key, 0, sizeof index->key);
     index->slots = slots;
     index->size = size;
     for (size_t i = 0; i < writer->count; i++)
@@ -102,7 +102,7 @@ static int reserve_tensor(struct wfs_writer *writer)
     if (writer->count < writer->capacity)
         return 0;
     size_t capacity = writer->capacity ? writer->capacity * 2 : 32;
-    struct writer_tensor *tensors = reallocarray(writer->tensors, capacity, sizeof(*tensors));
+    struct writer_tensor *tensors = reallocarray(writer->tensors, capacity, sizeof *tensors);
     if (!tensors)
         return -ENOMEM;
     writer->tensors = tensors;

@@ -40,7 +40,7 @@ static const struct writer_tensor *nth_tensor(const struct wfs_writer *writer, s
 
 static struct layout_item *items_of(const struct wfs_writer *writer)
 {
-    struct layout_item *items = calloc(writer->count + 1, sizeof(*items));
+    struct layout_item *items = calloc(writer->count + 1, sizeof *items);
 
     for (size_t i = 0; items && i < writer->count; i++) {
         const struct writer_tensor *tensor = nth_tensor(writer, i);
@@ -123,7 +123,7 @@ void writer_keep_layout(struct wfs_writer *writer, const struct wfs_header *sour
 static int place_tensors(struct wfs_writer *writer, struct wfs_error *err)
 {
     auto_free struct layout_item *items = items_of(writer);
-    auto_free size_t *order = calloc(writer->count + 1, sizeof(*order));
+    auto_free size_t *order = calloc(writer->count + 1, sizeof *order);
     struct layout used = writer->layout;
 
     if (!items || !order)
@@ -161,15 +161,15 @@ static int encode(struct wfs_writer *writer, bool finished, struct bytes *out, s
 {
     if (writer->raw_header) {
         unsigned char prefix[HEADER_PREFIX];
-        for (size_t i = 0; i < sizeof(prefix); i++)
+        for (size_t i = 0; i < sizeof prefix; i++)
             prefix[i] = (unsigned char)((uint64_t)writer->raw_length >> (8 * i));
-        bytes_append(out, prefix, sizeof(prefix));
+        bytes_append(out, prefix, sizeof prefix);
         bytes_append(out, writer->raw_header, writer->raw_length);
         return out->failed ? error_no_memory(err) : 0;
     }
 
     auto_free struct layout_item *items = items_of(writer);
-    auto_free struct crc_text *texts = calloc(writer->count + 1, sizeof(*texts));
+    auto_free struct crc_text *texts = calloc(writer->count + 1, sizeof *texts);
     if (!items || !texts)
         return error_no_memory(err);
     int r = writer->crc ? crc_texts(writer, finished, texts, err) : 0;

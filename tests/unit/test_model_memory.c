@@ -46,24 +46,24 @@ static void *counted(void *pointer)
     return pointer;
 }
 
-void *malloc(size_t size)
+WFS_API void *malloc(size_t size)
 {
     return fails() ? NULL : counted(__libc_malloc(size));
 }
 
-void *calloc(size_t count, size_t size)
+WFS_API void *calloc(size_t count, size_t size)
 {
     return fails() ? NULL : counted(__libc_calloc(count, size));
 }
 
-void *realloc(void *pointer, size_t size)
+WFS_API void *realloc(void *pointer, size_t size)
 {
     if (fails())
         return NULL;
     return pointer ? __libc_realloc(pointer, size) : counted(__libc_realloc(NULL, size));
 }
 
-void free(void *pointer)
+WFS_API void free(void *pointer)
 {
     live -= is_counting && pointer;
     __libc_free(pointer);
