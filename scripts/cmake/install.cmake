@@ -2,9 +2,6 @@
 # cmake --install: headers, both libraries, pkg-config and CMake packages, the program, man pages.
 # `mount -t fuse.weightfs` needs no helper of ours: mount.fuse calls `weightfs SRC DIR -o OPTIONS`.
 
-if(NOT TARGET weightfs_shared)
-    return()
-endif()
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/weightfs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" PATTERN "*.def")
@@ -22,9 +19,7 @@ install(FILES ${PROJECT_BINARY_DIR}/weightfsConfig.cmake ${PROJECT_BINARY_DIR}/w
         DESTINATION ${package_dir})
 install(EXPORT weightfs NAMESPACE weightfs:: FILE weightfsTargets.cmake DESTINATION ${package_dir})
 
-if(TARGET weightfs)
-    install(TARGETS weightfs RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-endif()
+install(TARGETS weightfs RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 file(GLOB man1 CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.1)
 file(GLOB man3 CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.3)

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # From the layers' objects: libweightfs (shared and static), the program, and one archive a layer for the unit tests.
 
-if(NOT weightfs_present)
-    return()
-endif()
-
 set(library_objects)
 set(program_objects)
-foreach(layer IN LISTS weightfs_present)
+foreach(layer IN LISTS WEIGHTFS_LAYERS)
     list(APPEND program_objects $<TARGET_OBJECTS:weightfs_${layer}>)
     if(layer IN_LIST WEIGHTFS_LIBRARY_LAYERS)
         list(APPEND library_objects $<TARGET_OBJECTS:weightfs_${layer}>)
@@ -48,7 +44,7 @@ add_library(weightfs::static ALIAS weightfs_static)
 # --- one archive a layer, each linking those below it: what the unit tests link
 
 set(below)
-foreach(layer IN LISTS weightfs_present)
+foreach(layer IN LISTS WEIGHTFS_LAYERS)
     add_library(weightfs_${layer}_archive STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:weightfs_${layer}>)
     set_target_properties(weightfs_${layer}_archive PROPERTIES LINKER_LANGUAGE C)
     target_link_libraries(weightfs_${layer}_archive PUBLIC ${below} weightfs_options ZLIB::ZLIB PkgConfig::JSONC)
@@ -60,11 +56,9 @@ endforeach()
 
 # --- the program
 
-if(cli IN_LIST weightfs_present)
-    add_executable(weightfs ${program_objects})
-    target_link_libraries(weightfs PRIVATE weightfs_options weightfs_fuse ZLIB::ZLIB PkgConfig::JSONC)
-    set_target_properties(weightfs PROPERTIES LINKER_LANGUAGE C)
-    if(CMAKE_BUILD_TYPE MATCHES "^Rel|MinSizeRel")
-        target_link_options(weightfs PRIVATE -pie)
-    endif()
+add_executable(weightfs ${program_objects})
+target_link_libraries(weightfs PRIVATE weightfs_options weightfs_fuse ZLIB::ZLIB PkgConfig::JSONC)
+set_target_properties(weightfs PROPERTIES LINKER_LANGUAGE C)
+if(CMAKE_BUILD_TYPE MATCHES "^Rel|MinSizeRel")
+    target_link_options(weightfs PRIVATE -pie)
 endif()

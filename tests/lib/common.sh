@@ -25,6 +25,7 @@ requires() {
     for need in "$@"; do
         case $need in
             fuse)
+                [ "${WEIGHTFS_MOUNT:-ON}" = ON ] || skip "built without the mount"
                 [ -c /dev/fuse ] || skip "no /dev/fuse"
                 [ -r /dev/fuse ] && [ -w /dev/fuse ] || skip "/dev/fuse cannot be opened by $(id -un)"
                 ;;
