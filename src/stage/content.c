@@ -67,15 +67,13 @@ static uint64_t lead_in_for(const struct image *image, uint64_t keep)
     return image_part(image, 0)->offset % BLOCK_SIZE;
 }
 
-static int snapshot(struct entry *entry, struct entry_state *next, struct image **ret_image)
+static int snapshot(struct entry *entry, struct image **ret_image)
 {
     auto_lock(&entry->stage->lock);
     *ret_image = entry->state.content.kind == CONTENT_EMPTY && entry != entry->stage->document
                      ? image_new()
                      : entry_image(entry, entry->state.draft ? PLACE_NPY : PLACE_TENSORS);
-    if (!*ret_image)
-        return -ENOMEM;
-    return state_copy(next, &entry->state);
+    return *ret_image ? 0 : -ENOMEM;
 }
 
 /* Bytes that were fsynced are about to be touched: after a power loss they must not pass for whole. */
@@ -98,9 +96,31 @@ static int unsync(struct entry *entry)
     return journal_sync(spool_journal(stage->spool));
 }
 
+/* Name and declaration may have changed while bytes were copied: they are taken as they are now. */
+static int adopt_content(struct entry *entry, struct content *content, bool patched, bool trusted)
+{
+    struct stage *stage = entry->stage;
+    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    auto_lock(&stage->lock);
+    int r = state_copy(&next, &entry->state);
+
+    if (r < 0)
+        return r;
+    content_clear(&next.content);
+    next.content = *content;
+    file_ref(content->spool);
+    next.patched = patched;
+    next.synced = false;
+    next.unsynced_lost = next.unsynced_lost && !trusted;
+    r = entry_update(entry, &next);
+    if (r == 0)
+        stage_touch(stage, entry);
+    return r;
+}
+
 /* Gives the entry a new spool file with the first `keep` bytes of an image. */
-static int adopt_bytes(struct entry *entry, struct entry_state *next, const struct image *image,
-                       uint64_t keep)
+static int adopt_bytes(struct entry *entry, const struct image *image, uint64_t keep, bool patched,
+                       bool trusted)
 {
     struct stage *stage = entry->stage;
     struct content content = {.kind = CONTENT_SPOOL, .size = keep};
@@ -110,48 +130,29 @@ static int adopt_bytes(struct entry *entry, struct entry_state *next, const stru
         return r;
     content.lead_in = lead_in_for(image, keep);
     r = spool_fill(content.spool, content.lead_in, image, 0, keep);
-    content_clear(&next->content);
-    next->content = content;
-    next->synced = false;
-    if (r == 0) {
-        auto_lock(&stage->lock);
-        r = entry_update(entry, next);
-        if (r == 0)
-            stage_touch(stage, entry);
-    }
+    r = r < 0 ? r : adopt_content(entry, &content, patched, trusted);
     if (r < 0)
         file_unlink_on_last(content.spool);
+    content_clear(&content);
     return r;
 }
 
 int content_make_writable(struct entry *entry, uint64_t keep)
 {
-    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
     struct image *image = NULL;
 
     if (entry->state.content.kind == CONTENT_SPOOL) {
         int r = file_error(entry->state.content.spool);
         return r < 0 ? r : unsync(entry);
     }
-    int r = snapshot(entry, &next, &image);
-    if (r == 0) {
-        next.patched = keep > 0 && next.content.kind == CONTENT_SOURCE;
-        r = adopt_bytes(entry, &next, image, keep);
-    }
+    int r = snapshot(entry, &image);
+    if (r == 0)
+        r = adopt_bytes(entry, image, keep, keep > 0 && entry->state.content.kind == CONTENT_SOURCE, false);
     image_unref(image);
     return r;
 }
 
 int content_replace(struct entry *entry, const struct image *image)
 {
-    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
-    {
-        auto_lock(&entry->stage->lock);
-        int r = state_copy(&next, &entry->state);
-        if (r < 0)
-            return r;
-    }
-    next.patched = false;
-    next.unsynced_lost = false;
-    return adopt_bytes(entry, &next, image, image_length(image));
+    return adopt_bytes(entry, image, image_length(image), false, true);
 }

@@ -134,9 +134,7 @@ static int learn_name(struct entry *entry, const char *value, size_t size)
     struct slot *hashed = entry->slot;
     entry_unlink(entry);
     slot_drop_if_empty(&stage->table, hashed);
-    state_clear(&entry->state);
-    entry->state = next;
-    next = (struct entry_state){.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    state_take(&entry->state, &next);
     entry_link(entry, slot);
     stage_touch(stage, entry);
     return 0;

@@ -233,9 +233,7 @@ static int apply_changes(struct stage *stage, struct change_list *list)
         if (r < 0)
             return r;
         bool staged = !state_is_clean(stage, slot_key(change->slot), &next);
-        state_clear(&change->entry->state);
-        change->entry->state = next;
-        next = (struct entry_state){.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+        state_take(&change->entry->state, &next);
         entry_set_staged(change->entry, staged);
         stage_touch(stage, change->entry);
     }

@@ -144,9 +144,7 @@ int entry_update(struct entry *entry, struct entry_state *next)
         spool_file_doomed(stage, &entry->state);
     if (!named)
         spool_file_doomed(stage, next);
-    state_clear(&entry->state);
-    entry->state = *next;
-    *next = (struct entry_state){.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    state_take(&entry->state, next);
     entry->refs++; /* un-staging may drop the table's, which may be the last */
     if (named)
         entry_set_staged(entry, !clean);

@@ -177,6 +177,11 @@ static bool strip_npy(const char *file_name, char stem[FILE_NAME_BUFFER])
     return true;
 }
 
+bool is_document_name(enum stage_place place, const char *file_name)
+{
+    return place == PLACE_ROOT && strcmp(file_name, "metadata.json") == 0;
+}
+
 int key_of_file(struct stage *stage, enum stage_place place, const char *file_name, char *buffer,
                 struct key *ret_key)
 {
@@ -186,7 +191,7 @@ int key_of_file(struct stage *stage, enum stage_place place, const char *file_na
     if (length == 0 || length > NAME_MAX)
         return length ? -ENAMETOOLONG : -ENOENT;
     if (place == PLACE_ROOT) {
-        enum space space = strcmp(file_name, "metadata.json") == 0 ? SPACE_DOCUMENT : SPACE_ROOT;
+        enum space space = is_document_name(place, file_name) ? SPACE_DOCUMENT : SPACE_ROOT;
         *ret_key = (struct key){space, space == SPACE_DOCUMENT ? "" : file_name,
                                 space == SPACE_DOCUMENT ? 0 : length};
         return 0;

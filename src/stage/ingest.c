@@ -157,19 +157,20 @@ static int converted_content(struct entry *entry, const struct npy_header *heade
 static int become_tensor(struct entry *entry, struct npy_header *header, enum wfs_dtype dtype)
 {
     struct stage *stage = entry->stage;
+    struct content content = {.kind = CONTENT_EMPTY};
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
-    struct content content;
-    int r;
-    {
-        auto_lock(&stage->lock);
-        r = understood_state(entry, header, dtype, &next);
-    }
+    bool converts = must_convert(header) || entry->state.content.kind != CONTENT_SPOOL;
+    int r = converts ? converted_content(entry, header, &content) : 0;
     if (r < 0)
         return r;
-    if (must_convert(header) || next.content.kind != CONTENT_SPOOL) {
-        r = converted_content(entry, header, &content);
-        if (r < 0)
-            return r;
+
+    auto_lock(&stage->lock);
+    r = understood_state(entry, header, dtype, &next);
+    if (r < 0) {
+        content_clear(&content);
+        return r;
+    }
+    if (converts) {
         content_clear(&next.content);
         next.content = content;
         next.synced = false;
@@ -177,7 +178,6 @@ static int become_tensor(struct entry *entry, struct npy_header *header, enum wf
         next.content.lead_in += header->data_offset;
         next.content.size = header->data_size;
     }
-    auto_lock(&stage->lock);
     r = entry_update(entry, &next);
     if (r < 0)
         return r;

@@ -61,6 +61,8 @@ static int create_entry(struct stage *stage, struct key key, bool draft, mode_t 
 static int create_document(struct stage *stage, mode_t mode, struct entry **ret_entry)
 {
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    auto_lock(&stage->document->content_lock);
+    auto_lock(&stage->lock);
     int r = state_copy(&next, &stage->document->state);
     if (r < 0)
         return r;
@@ -79,22 +81,9 @@ static int create_document(struct stage *stage, mode_t mode, struct entry **ret_
 /* A tensor that has no file in npy/ (sub-byte, undeclared) gets one by arriving as .npy. */
 static int create_over_invisible(struct entry *entry, struct entry **ret_entry)
 {
-    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
-    int r = state_copy(&next, &entry->state);
-
-    if (r < 0)
-        return r;
-    content_clear(&next.content);
-    next.draft = true;
-    next.synced = true;
-    entry->draft_data = 0;
-    r = entry_update(entry, &next);
-    if (r < 0)
-        return r;
-    stage_touch(entry->stage, entry);
     entry->refs++;
     *ret_entry = entry;
-    return 0;
+    return 1;
 }
 
 int entry_create(struct stage *stage, enum stage_place place, const char *file_name, mode_t mode,
@@ -106,8 +95,6 @@ int entry_create(struct stage *stage, enum stage_place place, const char *file_n
 
     if (r < 0)
         return r;
-    if (key.space == SPACE_DOCUMENT)
-        return create_document(stage, mode, ret_entry);
     struct entry *present = entry_of_key(stage, key);
     if (!present)
         return create_entry(stage, key, place == PLACE_NPY, mode, ret_entry);
@@ -123,8 +110,18 @@ int stage_create(struct stage *stage, enum stage_place place, const char *file_n
     if (r < 0)
         return r;
     auto_change struct stage *gate = stage;
-    auto_lock(&stage->lock);
-    return entry_create(stage, place, file_name, mode, ret_entry);
+    if (is_document_name(place, file_name))
+        return create_document(stage, mode, ret_entry);
+    {
+        auto_lock(&stage->lock);
+        r = entry_create(stage, place, file_name, mode, ret_entry);
+    }
+    if (r != 1)
+        return r;
+    r = entry_truncate(*ret_entry, place, 0);
+    if (r < 0)
+        entry_unref(*ret_entry);
+    return r;
 }
 
 /* --- removing --- */
@@ -188,6 +185,13 @@ static int remove_entry(struct stage *stage, struct entry *entry)
     return 0;
 }
 
+static int unlink_document(struct stage *stage)
+{
+    auto_lock(&stage->document->content_lock);
+    auto_lock(&stage->lock);
+    return document_reset(stage);
+}
+
 int stage_unlink(struct stage *stage, enum stage_place place, const char *file_name)
 {
     char buffer[PATH_MAX];
@@ -196,6 +200,8 @@ int stage_unlink(struct stage *stage, enum stage_place place, const char *file_n
     if (r < 0)
         return r;
     auto_change struct stage *gate = stage;
+    if (is_document_name(place, file_name))
+        return unlink_document(stage);
     auto_lock(&stage->lock);
 
     r = key_of_file(stage, place, file_name, buffer, &key);
@@ -204,12 +210,7 @@ int stage_unlink(struct stage *stage, enum stage_place place, const char *file_n
     struct entry *entry = entry_of_key(stage, key);
     if (!entry)
         return -ENOENT;
-    if (!entry_shows(entry, place))
-        r = -ENOENT;
-    else if (key.space == SPACE_DOCUMENT)
-        r = document_reset(stage);
-    else
-        r = remove_entry(stage, entry);
+    r = entry_shows(entry, place) ? remove_entry(stage, entry) : -ENOENT;
     entry_unref_locked(entry);
     return r;
 }

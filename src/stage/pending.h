@@ -23,6 +23,9 @@ void declaration_print(struct bytes *out, const struct declaration *declaration)
 
 int state_copy(struct entry_state *to, const struct entry_state *from);
 void state_clear(struct entry_state *state);
+/* Moves `next` in. Content that is the same is not written: whoever holds the entry's content_lock reads it
+ * meanwhile. */
+void state_take(struct entry_state *to, struct entry_state *next);
 void content_clear(struct content *content);
 
 #define auto_state       __attribute__((cleanup(state_clear))) struct entry_state
@@ -124,11 +127,13 @@ int spool_fill(struct file *spool, uint64_t offset, const struct image *image, u
 
 /* --- names.c: with stage->lock held --- */
 
+/* Past the gate. 1: the entry was there, without a file in that directory, and is to be truncated there. */
 int entry_create(struct stage *stage, enum stage_place place, const char *file_name, mode_t mode,
-                 struct entry **ret_entry); /* past the gate */
+                 struct entry **ret_entry);
 void edit_name_gone(struct edit *edit, struct key key, const struct declaration *last);
 void name_gone(struct entry *entry);
-int document_reset(struct stage *stage);
+int document_reset(struct stage *stage); /* with its content_lock, too */
+bool is_document_name(enum stage_place place, const char *file_name);
 
 /* --- write.c, handle.c --- */
 

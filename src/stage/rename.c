@@ -82,9 +82,7 @@ static void entry_place(struct entry *entry, struct slot *slot, struct entry_sta
 {
     struct stage *stage = entry->stage;
 
-    state_clear(&entry->state);
-    entry->state = *next;
-    *next = (struct entry_state){.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    state_take(&entry->state, next);
     entry->draft_data = 0;
     entry_link(entry, slot);
     if (entry->state.draft)
@@ -183,9 +181,7 @@ static int move_onto_document(struct stage *stage, struct side *from)
     if (r < 0)
         return r;
     spool_file_doomed(stage, &document->state);
-    state_clear(&document->state);
-    document->state = next;
-    next = (struct entry_state){.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    state_take(&document->state, &next);
     entry_set_staged(document, true);
     name_gone(from->entry);
     entry_set_staged(from->entry, false);
@@ -219,6 +215,7 @@ static int move_document_away(struct stage *stage, const struct side *to, const 
     image_unref(image);
     if (r < 0)
         return r;
+    auto_lock(&stage->document->content_lock);
     auto_lock(&stage->lock);
     return document_reset(stage);
 }
@@ -275,8 +272,15 @@ static int rename_sides(struct stage *stage, struct side *from, struct side *to,
 {
     if (from->key.space == SPACE_DOCUMENT && to->key.space != SPACE_DOCUMENT)
         return rename_document(stage, to, to_name, flags);
-    auto_lock(&stage->lock);
-    return rename_locked(stage, from, to, flags);
+    bool onto_document = to->key.space == SPACE_DOCUMENT;
+    if (onto_document)
+        pthread_mutex_lock(&stage->document->content_lock);
+    pthread_mutex_lock(&stage->lock);
+    int r = rename_locked(stage, from, to, flags);
+    pthread_mutex_unlock(&stage->lock);
+    if (onto_document)
+        pthread_mutex_unlock(&stage->document->content_lock);
+    return r;
 }
 
 /* A file that took a tensor's name, or the document's, is understood now unless somebody still writes it. */

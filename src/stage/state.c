@@ -98,6 +98,50 @@ void state_clear(struct entry_state *state)
     *state = (struct entry_state){.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
 }
 
+static bool content_same(const struct content *a, const struct content *b)
+{
+    return a->kind == b->kind && a->size == b->size && a->index == b->index && a->spool == b->spool &&
+           a->spool_number == b->spool_number && a->lead_in == b->lead_in;
+}
+
+static void content_take(struct content *to, struct content *next)
+{
+    struct generation *generation = to->generation;
+
+    if (!content_same(to, next)) {
+        content_clear(to);
+        *to = *next;
+    } else {
+        to->generation = next->generation;
+        next->generation = generation;
+        content_clear(next);
+    }
+    *next = (struct content){.kind = CONTENT_EMPTY};
+}
+
+void state_take(struct entry_state *to, struct entry_state *next)
+{
+    content_take(&to->content, &next->content);
+    declaration_clear(&to->declared);
+    declaration_clear(&to->by_xattr);
+    free(to->origin);
+    to->declared = next->declared;
+    to->by_xattr = next->by_xattr;
+    to->origin = next->origin;
+    to->origin_length = next->origin_length;
+    to->draft = next->draft;
+    to->npy_view = next->npy_view;
+    to->from_npy = next->from_npy;
+    to->patched = next->patched;
+    to->synced = next->synced;
+    to->unsynced_lost = next->unsynced_lost;
+    to->mode = next->mode;
+    to->atime = next->atime;
+    to->mtime = next->mtime;
+    to->ctime = next->ctime;
+    *next = (struct entry_state){.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+}
+
 int state_copy(struct entry_state *to, const struct entry_state *from)
 {
     auto_declaration declared = DECLARATION_NONE;

@@ -151,10 +151,10 @@ ssize_t stage_write(struct stage_handle *handle, const void *data, size_t length
 
 /* --- size --- */
 
+/* With stage->lock held. */
 static int apply_state(struct entry *entry, struct entry_state *next)
 {
     struct stage *stage = entry->stage;
-    auto_lock(&stage->lock);
     int r = entry_update(entry, next);
 
     if (r < 0)
@@ -165,17 +165,12 @@ static int apply_state(struct entry *entry, struct entry_state *next)
     return 0;
 }
 
-static int copy_state(struct entry *entry, struct entry_state *next)
-{
-    auto_lock(&entry->stage->lock);
-    return state_copy(next, &entry->state);
-}
-
 /* Shrinking the model's bytes needs no file: the content is just a shorter prefix of the tensor. */
 static int shrink_source(struct entry *entry, uint64_t size)
 {
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
-    int r = copy_state(entry, &next);
+    auto_lock(&entry->stage->lock);
+    int r = state_copy(&next, &entry->state);
 
     if (r < 0)
         return r;
@@ -240,7 +235,8 @@ static int content_resize(struct entry *entry, uint64_t size, uint64_t present)
 static int become(struct entry *entry, bool draft)
 {
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
-    int r = copy_state(entry, &next);
+    auto_lock(&entry->stage->lock);
+    int r = state_copy(&next, &entry->state);
 
     if (r < 0)
         return r;
@@ -251,18 +247,21 @@ static int become(struct entry *entry, bool draft)
     next.patched = false;
     next.synced = true;
     next.unsynced_lost = false;
-    {
-        auto_lock(&entry->stage->lock);
-        entry->draft_data = 0;
-    }
+    entry->draft_data = 0;
     return apply_state(entry, &next);
+}
+
+static bool is_draft(struct entry *entry)
+{
+    auto_lock(&entry->stage->lock);
+    return entry->state.draft;
 }
 
 int entry_truncate(struct entry *entry, enum stage_place place, uint64_t size)
 {
     struct window window;
     auto_lock(&entry->content_lock);
-    bool draft = entry->state.draft;
+    bool draft = is_draft(entry);
     bool in_npy = place == PLACE_NPY;
 
     if (size == 0 && in_npy != draft && (in_npy || place == PLACE_TENSORS) && entry != entry->stage->document)
