@@ -12,7 +12,7 @@ static int help_all(void)
            "  weightfs VERB ...\n"
            "  weightfs SRC DIR [-o OPTIONS]    mount, as mount(8) does\n\n");
     for (size_t i = 0; verb_at(i); i++)
-        printf("  %-9s %s\n", verb_at(i)->name, verb_at(i)->summary);
+        printf("  %-10s  %s\n", verb_at(i)->name, verb_at(i)->summary);
     printf("\n'weightfs help VERB' explains a verb, 'weightfs help CODE' a problem (InvalidOffset).\n"
            "Exit: 0 done, 1 a problem or a no, 2 usage or bad input, 3 refused, 4 system error,\n"
            "5 replaced but perhaps not durable, 130 cancelled.\n");
