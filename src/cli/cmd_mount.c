@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "cli/cmd.h"
+#include "cli/mounted.h"
 #include "mount/mount.h"
 
 #include <fcntl.h>
@@ -135,32 +136,47 @@ static char *mount_point_name(const char *source)
     return asprintf(&made, "%s.mnt", name) < 0 ? NULL : made;
 }
 
-static bool is_dead_mount(const char *path)
+/* Whether a mount is there already: the one that a daemon which was killed left behind, or mount_serve()
+ * refuses. */
+static bool is_mounted(const char *name)
 {
-    struct stat st;
-    return stat(path, &st) < 0 && errno == ENOTCONN;
+    auto_mountinfo mount = MOUNTINFO_NONE;
+
+    if (mounted_find(name, &mount) < 0)
+        return false;
+    const char *slash = strrchr(mount.point, '/');
+    return slash && strcmp(slash + 1, name) == 0;
+}
+
+/* 0 or a negative errno. */
+static int make_directory(struct invocation *invocation, const char *name)
+{
+    invocation->made_in = open(".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    if (invocation->made_in < 0 || mkdir(name, 0777) < 0) {
+        int errnum = errno;
+        return errnum == EEXIST && is_mounted(name) ? 0 : -errnum;
+    }
+    return 0;
 }
 
 static int make_mount_point(struct invocation *invocation)
 {
-    char *name = mount_point_name(invocation->options.source);
+    struct wfs_error err = {0};
+    auto_free char *name = mount_point_name(invocation->options.source);
 
     if (!name)
         return EXIT_SYSTEM;
-    invocation->made = name;
-    invocation->options.mountpoint = name;
-    invocation->made_in = open(".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-    if (invocation->made_in >= 0 && (mkdir(name, 0777) == 0 || is_dead_mount(name)))
+    int r = make_directory(invocation, name);
+    if (r == 0) {
+        invocation->options.mountpoint = name;
+        invocation->made = take_ptr(name);
         return EXIT_DONE;
-
-    struct wfs_error err = {0};
-    if (errno == EEXIST)
+    }
+    if (r == -EEXIST)
         error_rule(&err, WFS_CODE_TARGET_EXISTS, "./%s exists; say where to mount: weightfs mount SRC DIR",
                    printable_string(name).text);
     else
-        error_errno(&err, errno, "cannot make the mount point ./%s", printable_string(name).text);
-    invocation->made = NULL;
-    free(name);
+        error_errno(&err, -r, "cannot make the mount point ./%s", printable_string(name).text);
     return cmd_fail(&err);
 }
 

@@ -188,6 +188,8 @@ void session_publish(struct session *session, struct generation *generation)
     struct generation *before = session->current.generation;
     session->current.generation = generation_ref(generation);
     session->current.number++;
+    free(session->notes[NOTE_SOURCE]); /* was about the file before */
+    session->notes[NOTE_SOURCE] = NULL;
     pthread_mutex_unlock(&session->lock);
     generation_unref(before);
 }
