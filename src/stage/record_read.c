@@ -150,6 +150,8 @@ static void take_content(struct cursor *cursor, struct record_state *record)
     } else if (content->kind == CONTENT_SPOOL) {
         content->spool_number = (uint32_t)take_number_below(cursor, UINT32_MAX);
         content->lead_in = take_number_below(cursor, (uint64_t)1 << 62);
+    } else if (content->size > 0) {
+        cursor->bad = true;
     }
 }
 
