@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "cli/cmd.h"
+#include "cli/mounted.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -23,20 +24,40 @@ static char *join_path(const char *directory, const char *name)
 
 /* --- a mounted directory ------------------------------------------------------------------------------ */
 
-/* The member `source` of DIR/.weightfs/status.json, malloc'd; NULL: DIR is no mount. */
-static char *mounted_source(const char *directory)
+static char *source_of_status(const struct bytes *status)
 {
-    auto_free char *status = join_path(directory, ".weightfs/status.json");
+    json_object *root = json_tokener_parse(status->data ? status->data : "");
     json_object *source = NULL;
     char *path = NULL;
 
-    if (!status || access(status, F_OK) != 0)
-        return NULL;
-    json_object *root = json_object_from_file(status);
     if (json_object_object_get_ex(root, "source", &source) && json_object_is_type(source, json_type_string))
         path = strdup(json_object_get_string(source));
     json_object_put(root);
     return path;
+}
+
+static bool is_same_directory(const char *a, const char *b)
+{
+    struct stat a_stat;
+    struct stat b_stat;
+
+    return stat(a, &a_stat) == 0 && stat(b, &b_stat) == 0 && a_stat.st_dev == b_stat.st_dev &&
+           a_stat.st_ino == b_stat.st_ino;
+}
+
+/* The source of the mount whose mount point `given` is, malloc'd; NULL in *ret_path: it is none. The status
+ * is read before the path is touched: it is what gives a daemon up that does not answer. */
+static int mounted_source(const char *given, char **ret_path, struct wfs_error *err)
+{
+    auto_mountinfo mount = MOUNTINFO_NONE;
+    auto_bytes status = BYTES_EMPTY;
+
+    if (mounted_find(given, &mount) < 0)
+        return 0;
+    int r = mounted_read(&mount, "status.json", &status, err);
+    if (r == 0 && is_same_directory(given, mount.point))
+        *ret_path = source_of_status(&status);
+    return r;
 }
 
 /* --- a directory that holds a model ------------------------------------------------------------------- */
@@ -93,18 +114,25 @@ static int model_in_directory(const char *directory, char **ret_path, struct wfs
 
 int source_path(const char *given, char **ret_path, struct wfs_error *err)
 {
+    auto_free char *path = NULL;
     struct stat st;
 
-    if (stat(given, &st) != 0)
+    int r = mounted_source(given, &path, err);
+    if (r < 0)
+        return r;
+    if (!path && stat(given, &st) != 0)
         return error_errno(err, errno, "%s: cannot be opened", printable_string(given).text);
-    if (!S_ISDIR(st.st_mode)) {
-        *ret_path = strdup(given);
-        return *ret_path ? 0 : error_no_memory(err);
-    }
-    *ret_path = mounted_source(given);
-    int r = *ret_path ? 0 : model_in_directory(given, ret_path, err);
+    bool is_itself = !path && !S_ISDIR(st.st_mode);
+    if (is_itself)
+        path = strdup(given);
+    else if (!path)
+        r = model_in_directory(given, &path, err);
+    if (r == 0 && !path)
+        return error_no_memory(err);
+    if (r == 0 && !is_itself)
+        cmd_say("%s stands for %s", printable_string(given).text, printable_string(path).text);
     if (r == 0)
-        cmd_say("%s stands for %s", printable_string(given).text, printable_string(*ret_path).text);
+        *ret_path = take_ptr(path);
     return r;
 }
 
