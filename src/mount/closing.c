@@ -89,11 +89,18 @@ static bool next_deadline(struct session *session, struct timespec *ret_deadline
     return found;
 }
 
-void closing_wait(struct session *session)
+/* The read-only tree knows nothing of edits. */
+static bool depends_on_edits(uint64_t number)
+{
+    enum view view = number_view(number);
+    return view == VIEW_FIXED ? number >= NODE_STAGING : view >= VIEW_STAGED_TENSOR;
+}
+
+void closing_wait(struct session *session, uint64_t number)
 {
     struct timespec deadline;
 
-    if (session->closing == 0)
+    if (session->closing == 0 || !depends_on_edits(number))
         return;
     auto_lock(&session->lock);
     while (session->closing > 0 && next_deadline(session, &deadline))

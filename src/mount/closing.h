@@ -24,8 +24,8 @@ void closing_flushed(struct session *session, struct handle *handle, pid_t pid);
 void closing_release_begins(struct session *session, struct handle *handle);
 void closing_release_done(struct session *session, struct handle *handle);
 
-/* Before anything that sees the pending model: waits for the releases that are on their way, within bounds.
- */
-void closing_wait(struct session *session);
+/* Before a request about a node (a name: about its directory) is answered: waits for the releases that are on
+ * their way, within bounds, if the answer depends on the pending model. */
+void closing_wait(struct session *session, uint64_t number);
 
 #endif

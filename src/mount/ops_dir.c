@@ -19,7 +19,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     struct session *session = session_of(req);
     struct listing *listing;
 
-    closing_wait(session);
+    closing_wait(session, ino);
     int r = listing_open(session, ino, &listing);
     if (r < 0) {
         reply_status(req, r);

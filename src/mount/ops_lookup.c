@@ -37,7 +37,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct session *session = session_of(req);
     struct tree_node node;
 
-    closing_wait(session);
+    closing_wait(session, parent);
     int r = is_gone_for(session, fuse_req_ctx(req)->pid, parent, name)
                 ? -ENOENT
                 : tree_lookup(session, parent, name, &node);
@@ -68,7 +68,7 @@ static void answer_attr(fuse_req_t req, uint64_t number, const struct handle *ha
     struct stat attr;
     bool lasting;
 
-    closing_wait(session);
+    closing_wait(session, number);
     int r = tree_attr(session, number, handle, &attr, &lasting);
     if (r < 0)
         reply_status(req, r);

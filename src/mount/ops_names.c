@@ -67,7 +67,7 @@ static int create(struct session *session, uint64_t parent, const char *name, mo
 {
     struct entry *entry;
 
-    closing_wait(session);
+    closing_wait(session, parent);
     int r = check_name(session, parent, name);
     if (r < 0)
         return r;
@@ -111,7 +111,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct session *session = session_of(req);
 
-    closing_wait(session);
+    closing_wait(session, parent);
     int r = check_name(session, parent, name);
     if (r == 0)
         r = stage_unlink(session->stage, place_in(parent), name);
@@ -135,7 +135,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 static int rename_name(struct session *session, uint64_t from, const char *name, uint64_t to,
                        const char *new_name, unsigned flags)
 {
-    closing_wait(session);
+    closing_wait(session, from);
     if (check_directory(from) == -EROFS || check_directory(to) == -EROFS)
         return -EROFS;
     int r = check_name(session, from, name);

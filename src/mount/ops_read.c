@@ -31,7 +31,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     struct session *session = session_of(req);
     struct handle *handle;
 
-    closing_wait(session);
+    closing_wait(session, ino);
     int r = handle_open(session, ino, info->flags, fuse_req_ctx(req)->pid, &handle);
     if (r < 0) {
         reply_status(req, r);
@@ -48,8 +48,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
     struct session *session = session_of(req);
     struct image *image;
 
-    (void)ino;
-    closing_wait(session);
+    closing_wait(session, ino);
     int r = handle_image(session, handle_of(info), &image);
     if (r < 0) {
         reply_status(req, r);

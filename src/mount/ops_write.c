@@ -27,7 +27,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 
     (void)ino;
     if (handle->kind == HANDLE_CONTROL) {
-        closing_wait(session);
+        closing_wait(session, ino);
         control_write(session->control, req, data, size);
         return;
     }
@@ -76,7 +76,7 @@ static ssize_t copy(struct session *session, struct handle *from, uint64_t from_
 
     if (to->kind != HANDLE_STAGED)
         return -EOPNOTSUPP;
-    closing_wait(session);
+    closing_wait(session, from->number);
     closing_wrote(session, to);
     int r = handle_image(session, from, &image);
     if (r < 0)

@@ -64,7 +64,7 @@ static int get(struct session *session, uint64_t number, const char *name, struc
     }
     if (!is_entry(number))
         return -ENODATA;
-    closing_wait(session);
+    closing_wait(session, number);
     struct entry *entry = node_get(session->nodes, number);
     int r = entry ? stage_xattr_get(session->stage, entry, name, out) : -ESTALE;
     entry_unref(entry);
@@ -77,7 +77,7 @@ static int list(struct session *session, uint64_t number, struct bytes *out)
         model_list(out);
     if (!is_entry(number))
         return 0;
-    closing_wait(session);
+    closing_wait(session, number);
     struct entry *entry = node_get(session->nodes, number);
     int r = entry ? stage_xattr_list(session->stage, entry, out) : -ESTALE;
     entry_unref(entry);
@@ -126,7 +126,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
     struct session *session = session_of(req);
 
     (void)flags;
-    closing_wait(session);
+    closing_wait(session, ino);
     int r = check_change(ino, name);
     if (r == 0) {
         struct entry *entry = node_get(session->nodes, ino);
@@ -140,7 +140,7 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
     struct session *session = session_of(req);
 
-    closing_wait(session);
+    closing_wait(session, ino);
     int r = check_change(ino, name);
     if (r == 0) {
         struct entry *entry = node_get(session->nodes, ino);
