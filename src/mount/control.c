@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define LAST_STEPS_SECONDS 1
+
 /* The one commit that may run, and its thread. */
 struct control {
     struct session *session;
@@ -134,6 +136,19 @@ static void on_interrupt(fuse_req_t req, void *context)
     cancel(context);
 }
 
+/* The status tells the end of a commit a moment before its thread is done with it, and who reads that may be
+ * quick to start the next. With the lock held. */
+static void let_it_finish(struct control *control)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += LAST_STEPS_SECONDS;
+    while (control->is_running && !stage_is_committing(control->session->stage))
+        if (pthread_cond_timedwait(&control->ended, &control->lock, &deadline) != 0)
+            break;
+}
+
 /* Takes over the words, on success. */
 static int start_commit(struct control *control, fuse_req_t req, struct words *words, size_t size,
                         struct wfs_error *err)
@@ -144,6 +159,7 @@ static int start_commit(struct control *control, fuse_req_t req, struct words *w
     if (r < 0)
         return r;
     auto_lock(&control->lock);
+    let_it_finish(control);
     if (control->is_running || control->is_closing)
         return error_rule(err, WFS_CODE_BUSY,
                           control->is_running ? "a commit is running" : "the mount is ending");
