@@ -16,7 +16,7 @@ static int drop_everything(struct stage *stage, struct wfs_error *err)
     pthread_rwlock_wrlock(&stage->gate);
     {
         auto_lock(&stage->lock);
-        if (stage->spool) {
+        if (stage->spool && spool_journal(stage->spool)) {
             record_put_drop(&payload);
             r = payload.failed ? -ENOMEM
                                : journal_append(spool_journal(stage->spool), payload.data, payload.length);
@@ -198,6 +198,16 @@ static void keep_outcome(struct stage *stage, int result, const struct wfs_error
     stage->last = outcome;
 }
 
+/* Freezes staging unless a commit or another discard has: who froze it thaws it. */
+static bool claim(struct stage *stage)
+{
+    auto_lock(&stage->lock);
+    if (stage->commit_state == COMMIT_RUNNING || atomic_load(&stage->frozen))
+        return false;
+    atomic_store(&stage->frozen, true);
+    return true;
+}
+
 int stage_discard(struct stage *stage, char *const *globs, size_t count, struct wfs_error *err)
 {
     struct wfs_error own = {0};
@@ -205,7 +215,7 @@ int stage_discard(struct stage *stage, char *const *globs, size_t count, struct 
 
     if (r < 0)
         return r;
-    if (stage_is_committing(stage) || atomic_load(&stage->frozen))
+    if (!claim(stage))
         return error_rule(err, WFS_CODE_BUSY, "a commit is running");
     r = stage_freeze(stage, &own);
     if (r == 0)

@@ -225,6 +225,8 @@ int journal_append(struct journal *journal, const void *payload, size_t length)
 
 int journal_sync(struct journal *journal)
 {
+    if (!journal)
+        return 0;
     pthread_mutex_lock(&journal->lock);
     uint64_t end = journal->end;
     int error = journal->error;

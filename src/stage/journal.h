@@ -34,7 +34,8 @@ int journal_create(int dirfd, struct journal **ret_journal, struct wfs_error *er
  * appended. */
 int journal_append(struct journal *journal, const void *payload, size_t length);
 
-/* Everything appended so far is durable afterwards. A failure latches. */
+/* Everything appended so far is durable afterwards. A failure latches. Of no journal (NULL) that is nothing.
+ */
 int journal_sync(struct journal *journal);
 
 void journal_close(struct journal *journal); /* NULL allowed */

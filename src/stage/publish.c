@@ -34,8 +34,10 @@ static int make_plan(struct commit *commit, struct wfs_error *err)
     struct stage *stage = commit->stage;
     auto_lock(&stage->lock);
 
-    if (commit->options->has_layout)
+    if (commit->options->has_layout) {
         stage->layout = commit->options->layout;
+        stage_touch(stage, NULL); /* the preview shows it, also when this commit fails */
+    }
     int r = plan_build(stage, commit->options->allow_empty, &commit->plan, &commit->problems);
     if (r == 0)
         stage->commit_total = image_length(commit->plan.image);

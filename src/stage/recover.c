@@ -31,10 +31,13 @@ int stage_start_journal(struct stage *stage)
     struct journal *journal = NULL;
     int r = journal_create(spool_dirfd(stage->spool), &journal, NULL);
 
-    if (r < 0)
-        return r;
+    /* the old one tells of another model: without a new one there is none, until the next change tries again
+     */
     spool_set_journal(stage->spool, journal);
-    return append_base(stage);
+    r = r < 0 ? r : append_base(stage);
+    if (r < 0)
+        spool_set_journal(stage->spool, NULL);
+    return r;
 }
 
 /* Gives one entry its spool file. A file that is gone is a damaged entry, not a refusal: the others must come

@@ -34,8 +34,8 @@ int spool_create(const struct spool_place *place, const char *mountpoint, struct
                  struct wfs_error *err);
 
 int spool_dirfd(const struct spool *spool);
-struct journal *spool_journal(struct spool *spool);
-void spool_set_journal(struct spool *spool, struct journal *journal); /* taken over */
+struct journal *spool_journal(struct spool *spool);                   /* NULL: none is open */
+void spool_set_journal(struct spool *spool, struct journal *journal); /* taken over; NULL allowed */
 
 /* A new data file, or one that the journal names. */
 int spool_new_file(struct spool *spool, struct file **ret_file, uint32_t *ret_number, struct wfs_error *err);

@@ -22,7 +22,7 @@ int stage_ensure_spool(struct stage *stage)
     struct wfs_error err = {0};
 
     if (stage->spool)
-        return 0;
+        return spool_journal(stage->spool) ? 0 : stage_start_journal(stage);
     int r = spool_create(&place, stage->mountpoint, &stage->spool, &err);
     if (r == 0 && has_journal(stage->spool)) {
         spool_close(stage->spool);
