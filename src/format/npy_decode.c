@@ -61,12 +61,11 @@ static bool take_word(struct literal *literal, const char *word)
     return true;
 }
 
-/* A string without escapes, in single or double quotes, with or without the prefix of a byte or Unicode
- * string. */
+/* A string without escapes, in single or double quotes, perhaps with the u of Python 2. */
 static bool take_string(struct literal *literal, const char **ret_text, size_t *ret_length)
 {
     char quote = peek(literal);
-    if (quote == 'b' || quote == 'u') {
+    if (quote == 'u') {
         literal->at++;
         quote = next_byte(literal);
     }

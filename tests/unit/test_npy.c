@@ -183,7 +183,7 @@ START_TEST(dictionaries_may_be_written_otherwise)
     static const char *const texts[] = {
         "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }      \n",
         "{\"shape\":(2,3),\"fortran_order\":True,\"descr\":\"<f4\"}",
-        " { 'fortran_order' : True , 'descr' : b'<f4' , 'shape' : ( 2 , 3 , ) , } ",
+        " { 'fortran_order' : True , 'descr' : u'<f4' , 'shape' : ( 2 , 3 , ) , } ",
         "{'descr': u'<f4', 'fortran_order': True, 'shape': (2L, 3L)}\n",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -258,6 +258,7 @@ START_TEST(what_is_no_header_is_refused_with_the_reason)
     ck_assert_no_npy(WITH("'<f4'", "False", "(4294967296, 4294967296)"), "64 bits");
     ck_assert_no_npy(WITH("'<f8'", "False", "(2305843009213693952,)"), "64 bits");
     ck_assert_no_npy(WITH("'<f4", "False", "(2,)"), "cannot be read");
+    ck_assert_no_npy(WITH("b'<f4'", "False", "(2,)"), "cannot be read");
     ck_assert_no_npy(WITH("'\\x3cf4'", "False", "(2,)"), "cannot be read");
     ck_assert_no_npy("{'descr': '<f4' 'fortran_order': False}", "cannot be read");
     ck_assert_no_npy(WITH("'<f4'", "False",
