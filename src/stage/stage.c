@@ -180,6 +180,7 @@ int stage_open(int dirfd, const char *name, struct generation *generation,
         .link_dirfd = options->link_dirfd,
         .output = options->output,
     };
+    stage->is_open = true;
     *ret_stage = take_ptr(stage);
     return 0;
 }
@@ -211,7 +212,7 @@ void stage_close(struct stage *stage)
 {
     if (!stage)
         return;
-    if (stage->spool) {
+    if (stage->spool && stage->is_open) {
         (void)stage_sync_all(stage);
         auto_lock(&stage->lock);
         preview_drop(stage);

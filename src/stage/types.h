@@ -215,6 +215,7 @@ struct stage {
     struct timespec clock;      /* of the last change of any file */
     struct timespec model_time; /* of the last change of the pending model */
     bool create;                /* the target does not exist yet */
+    bool is_open;               /* what lies on disk was taken up: before, it is not ours to change */
     char *last_note;            /* the last refusal's sentence */
     bool is_volatile;           /* staging lies in memory: nothing survives a reboot */
     char *resumed;              /* what was found at opening, one line; NULL: nothing */

@@ -223,7 +223,7 @@ static int content_resize(struct entry *entry, uint64_t size, uint64_t present)
     if (size > INT64_MAX / 2)
         return -EFBIG;
     if (size == present && !(entry == entry->stage->document && !entry->staged))
-        return 0;
+        return size == 0 ? trust_again(entry) : 0;
     if (entry->state.content.kind == CONTENT_SOURCE && size < present)
         return shrink_source(entry, size);
     int r = content_make_writable(entry, min_u64(size, present));
