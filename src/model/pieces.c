@@ -10,7 +10,7 @@
 void pieces_clear(struct pieces *pieces)
 {
     free(pieces->items);
-    *pieces = (struct pieces){NULL, 0, 0};
+    *pieces = (struct pieces){NULL, 0, 0, 0};
 }
 
 /* The first piece that ends at or behind `begin`. */
@@ -45,6 +45,7 @@ static int insert(struct pieces *pieces, size_t index, const struct piece *piece
             (pieces->count - index) * sizeof *pieces->items);
     pieces->items[index] = *piece;
     pieces->count++;
+    pieces->total += piece->end - piece->begin;
     return 0;
 }
 
@@ -89,6 +90,7 @@ int pieces_add(struct pieces *pieces, uint64_t begin, uint64_t length, const voi
 
     if (last == first + 1 && pieces->items[first].end == begin) { /* the usual case: the next block */
         extend(&pieces->items[first], length, data);
+        pieces->total += length;
         return 0;
     }
     added.crc = data ? checksum_crc32(0, data, length) : 0;
@@ -96,20 +98,13 @@ int pieces_add(struct pieces *pieces, uint64_t begin, uint64_t length, const voi
         return insert(pieces, first, &added);
     for (size_t i = first; i < last; i++) {
         const struct piece *other = &pieces->items[i];
+        pieces->total -= other->end - other->begin;
         added = other->begin <= added.begin ? join(other, &added) : join(&added, other);
     }
     pieces->items[first] = added;
+    pieces->total += added.end - added.begin;
     remove_run(pieces, first + 1, last - first - 1);
     return 0;
-}
-
-uint64_t pieces_total(const struct pieces *pieces)
-{
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < pieces->count; i++)
-        total += pieces->items[i].end - pieces->items[i].begin;
-    return total;
 }
 
 uint64_t pieces_end(const struct pieces *pieces)

@@ -23,6 +23,7 @@ struct pieces {
     struct piece *items;
     size_t count;
     size_t capacity;
+    uint64_t total; /* bytes in all of them */
 };
 
 void pieces_clear(struct pieces *pieces);
@@ -30,8 +31,6 @@ void pieces_clear(struct pieces *pieces);
 /* Adds [begin, begin + length). With `data` its CRC is kept track of; NULL: not known. -ENOMEM; -ENOBUFS
  * beyond PIECES_MAX. */
 int pieces_add(struct pieces *pieces, uint64_t begin, uint64_t length, const void *data);
-
-uint64_t pieces_total(const struct pieces *pieces);
 
 /* The end of the last byte written; 0 when there is none. */
 uint64_t pieces_end(const struct pieces *pieces);

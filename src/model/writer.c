@@ -98,7 +98,7 @@ static int check_complete(const struct wfs_writer *writer, struct wfs_error *err
                       "%s: tensor '%s': misses bytes from %" PRIu64 " on, %" PRIu64 " of %" PRIu64
                       " were written%s",
                       writer_path(writer).text, printable(first->name, first->name_length).text,
-                      pieces_missing(&first->pieces, size), pieces_total(&first->pieces), size, others);
+                      pieces_missing(&first->pieces, size), first->pieces.total, size, others);
 }
 
 /* Reads the file with the parser that everybody uses, before anybody can see it. */

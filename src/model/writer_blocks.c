@@ -105,7 +105,7 @@ static int note_written(struct wfs_writer *writer, size_t index, uint64_t offset
                         const void *data, struct wfs_error *err)
 {
     struct pieces *pieces = &writer->tensors[index].pieces;
-    uint64_t before = pieces_total(pieces);
+    uint64_t before = pieces->total;
     int r = pieces_add(pieces, offset, length, data);
 
     if (r == -ENOBUFS)
@@ -114,7 +114,7 @@ static int note_written(struct wfs_writer *writer, size_t index, uint64_t offset
                           writer_path(writer).text, name_of(writer, index).text, PIECES_MAX);
     if (r < 0)
         return error_no_memory(err);
-    writer->written += pieces_total(pieces) - before;
+    writer->written += pieces->total - before;
     return 0;
 }
 
@@ -209,7 +209,7 @@ int writer_copy(struct wfs_writer *writer, size_t index, const struct image *ima
         return r;
 
     struct pieces *pieces = &writer->tensors[index].pieces;
-    writer->written -= pieces_total(pieces);
+    writer->written -= pieces->total;
     pieces_clear(pieces);
     uint64_t before = writer->written;
     observer.block = writer->crc ? copy_block : NULL;
