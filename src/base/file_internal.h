@@ -23,6 +23,7 @@ struct file {
     char *name;
     unsigned pins;
     bool is_dirty;
+    bool is_going_out; /* dirty, and on its way to the disk */
     bool unlink_on_last;
     struct file *older;
     struct file *newer;

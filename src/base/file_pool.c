@@ -59,6 +59,16 @@ static int sync_descriptor(int fd)
     return r;
 }
 
+/* An fsync writes a file out and waits for the file system's journal. When the others are on their way out by
+ * then, one wait does for all of them: the fsyncs that follow find their work done. The pool is locked. */
+static void send_out_idle(struct file_pool *pool)
+{
+    for (struct file *file = pool->oldest; file; file = file->newer) {
+        if (file->is_dirty && !file->is_going_out)
+            file->is_going_out = sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE) == 0;
+    }
+}
+
 /* fsyncs a pinned file; the pool is not locked. */
 static void sync_pinned(struct file *file)
 {
@@ -66,6 +76,7 @@ static void sync_pinned(struct file *file)
     pthread_mutex_lock(&file->pool->mutex);
     bool was_dirty = file->is_dirty;
     file->is_dirty = false; /* what is written from here on is the next fsync's */
+    file->is_going_out = false;
     pthread_mutex_unlock(&file->pool->mutex);
     if (was_dirty && sync_descriptor(file->fd) < 0)
         file_latch(file, EIO);
@@ -75,8 +86,10 @@ int pool_sync(struct file *file)
 {
     pthread_mutex_lock(&file->pool->mutex);
     bool is_open = file->fd >= 0; /* a closed file was synced when it was closed */
-    if (is_open)
+    if (is_open) {
+        send_out_idle(file->pool);
         pin(file);
+    }
     pthread_mutex_unlock(&file->pool->mutex);
     if (is_open) {
         sync_pinned(file);
@@ -91,6 +104,7 @@ void file_mark_dirty(struct file *file)
         return;
     auto_lock(&file->pool->mutex);
     file->is_dirty = true;
+    file->is_going_out = false;
 }
 
 /* --- descriptors on demand -------------------------------------------------------------------- */
@@ -118,6 +132,7 @@ static void become_idle(struct file *file)
 static void sync_unlocked(struct file *file)
 {
     struct file_pool *pool = file->pool;
+    send_out_idle(pool);
     file_ref(file);
     pin(file);
     pthread_mutex_unlock(&pool->mutex);

@@ -145,7 +145,8 @@ void stage_release(struct stage_handle *handle)
     } else {
         handle_detach(handle);
     }
-    stage_tidy_up(handle->stage); /* the last reader of what a commit took away may have kept it alive */
+    stage_tidy_up(handle->stage,
+                  false); /* the last reader of what a commit took away may have kept it alive */
     free(handle);
 }
 

@@ -214,8 +214,9 @@ int stage_freeze(struct stage *stage, struct wfs_error *err);
 void stage_thaw(struct stage *stage);
 /* The preview's parts pin spool files; stage->lock held. */
 void preview_drop(struct stage *stage);
-/* Deletes the staging directory when it is not needed any more and nothing is under way; no lock held. */
-void stage_tidy_up(struct stage *stage);
+/* Deletes the staging directory when it is not needed any more and nothing is under way (but the commit of
+ * the one who calls); no lock held. */
+void stage_tidy_up(struct stage *stage, bool is_committer);
 /* Whether blocks of the source can be shared with a new file beside the target. */
 bool stage_can_clone(struct stage *stage);
 /* Staged changes of tensors, metadata and document; stage->lock held. */

@@ -269,33 +269,30 @@ static bool nothing_to_do(struct stage *stage, const struct commit_options *opti
     return !stage_has_changes(stage) && !options->has_layout;
 }
 
-static void keep_outcome(struct commit *commit, int result, struct timespec begun,
+/* What was done, told when everything that served the commit is cleaned up. */
+static void keep_outcome(struct commit *commit, int result, struct outcome *outcome,
                          const struct wfs_error *err)
 {
     struct stage *stage = commit->stage;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
     auto_lock(&stage->lock);
 
-    if (result < 0 && commit->problems.errors == 0)
-        problem_add_error(&commit->problems, err);
+    if (result < 0 && outcome->problems.errors == 0)
+        problem_add_error(&outcome->problems, err);
+    outcome->generation = stage->generation_number;
+    outcome->size =
+        generation_is_empty(stage->generation) ? 0 : file_identity(generation_file(stage->generation))->size;
     problem_list_clear(&stage->last.problems);
-    stage->last = (struct outcome){
-        .verb = "commit",
-        .ok = result == 0,
-        .problems = commit->problems,
-        .generation = stage->generation_number,
-        .size = generation_is_empty(stage->generation)
-                    ? 0
-                    : file_identity(generation_file(stage->generation))->size,
-        .cost = commit->cost,
-        .clonable = commit->plan.image ? plan_cost(&commit->plan, true).cloned : 0,
-        .written = commit->plan.header_size,
-        .seconds = (double)(now.tv_sec - begun.tv_sec) + (double)(now.tv_nsec - begun.tv_nsec) / 1e9,
-    };
+    stage->last = *outcome;
     stage->commit_state = result == 0 ? COMMIT_DONE : result == -ECANCELED ? COMMIT_CANCELLED : COMMIT_FAILED;
     free(stage->commit_error);
     stage->commit_error = result < 0 || commit->unsure ? strdup(err->text) : NULL;
+}
+
+static double seconds_since(struct timespec begun)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - begun.tv_sec) + (double)(now.tv_nsec - begun.tv_nsec) / 1e9;
 }
 
 static int commit_frozen(struct commit *commit, struct wfs_error *err)
@@ -332,11 +329,20 @@ int stage_commit(struct stage *stage, const struct commit_options *options,
         atomic_store(&stage->cancelled, false);
     }
     r = commit_frozen(&commit, &own);
+    struct outcome outcome = {
+        .verb = "commit",
+        .ok = r == 0,
+        .problems = commit.problems,
+        .cost = commit.cost,
+        .clonable = commit.plan.image ? plan_cost(&commit.plan, true).cloned : 0,
+        .written = commit.plan.header_size,
+        .seconds = seconds_since(begun),
+    };
     replace_free(commit.replace);
-    keep_outcome(&commit, r, begun, &own);
     plan_clear(&commit.plan);
     generation_unref(commit.next);
-    stage_tidy_up(stage);
+    stage_tidy_up(stage, true);
+    keep_outcome(&commit, r, &outcome, &own);
     if (err && (r < 0 || commit.unsure))
         *err = own;
     return r < 0 ? r : commit.unsure;

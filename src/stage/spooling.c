@@ -55,13 +55,13 @@ void stage_drop_spool_if_unused(struct stage *stage)
     stage->spool = NULL;
 }
 
-void stage_tidy_up(struct stage *stage)
+void stage_tidy_up(struct stage *stage, bool is_committer)
 {
     if (pthread_rwlock_trywrlock(&stage->gate) != 0)
-        return; /* changes are under way, or a commit is */
+        return; /* changes are under way */
     {
         auto_lock(&stage->lock);
-        if (stage->commit_state != COMMIT_RUNNING)
+        if (is_committer || stage->commit_state != COMMIT_RUNNING)
             stage_drop_spool_if_unused(stage);
     }
     pthread_rwlock_unlock(&stage->gate);
