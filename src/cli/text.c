@@ -61,15 +61,6 @@ void text_name(struct bytes *out, const char *name, size_t length)
     }
 }
 
-size_t text_width(const char *text, size_t length)
-{
-    size_t width = 0;
-
-    for (size_t i = 0; i < length; i++)
-        width += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return width;
-}
-
 bool text_glob(const char *glob, const char *name, size_t length)
 {
     return strlen(name) == length && fnmatch(glob, name, 0) == 0;

@@ -24,9 +24,6 @@ struct text_size text_size(uint64_t bytes);
 /* A name of any length with control bytes, backslashes and bad UTF-8 escaped, never cut. */
 void text_name(struct bytes *out, const char *name, size_t length);
 
-/* Columns that a UTF-8 text without control bytes takes, counting a character as one. */
-size_t text_width(const char *text, size_t length);
-
 /* Whether a tensor's name matches: `*` and `?` match any byte sequence or character, dots and slashes
  * included. */
 bool text_glob(const char *glob, const char *name, size_t length);
