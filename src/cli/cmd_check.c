@@ -29,7 +29,7 @@ static int check(struct model *model, bool json)
     struct wfs_error err = {0};
 
     int checked = model_check(model, &err);
-    if (checked < 0 && checked != -EINVAL)
+    if (checked < 0 && checked != -EINVAL && checked != -EIO)
         return cmd_fail(&err);
     int r = model_status(model, &status, &err);
     if (r < 0)
@@ -61,6 +61,6 @@ int cmd_check(int argc, char **argv)
         return cmd_usage("check", "check: which mount or file?");
 
     auto_model model = MODEL_NONE;
-    int code = model_open(argv[optind], &model);
+    int code = model_open(argv[optind], false, &model);
     return cmd_finish(code == EXIT_DONE ? check(&model, json) : code);
 }

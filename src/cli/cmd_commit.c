@@ -49,7 +49,7 @@ static int commit(const char *path, const struct arguments *arguments, bool json
 {
     auto_model model = MODEL_NONE;
 
-    int code = model_open(path, &model);
+    int code = model_open(path, false, &model);
     return code == EXIT_DONE ? model_commit(&model, (const char *const *)arguments->argument, json) : code;
 }
 

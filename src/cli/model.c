@@ -8,6 +8,7 @@
 #include "cli/outcome.h"
 #include "cli/progress.h"
 #include "cli/text.h"
+#include "stage/spool.h"
 #include "stage/words.h"
 
 #include <fcntl.h>
@@ -28,14 +29,32 @@ static struct stage_face face_of(const struct model *model)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-static int open_file(const char *path, struct model *model, struct wfs_error *err)
+/* Edits of a model that was begun with `mount --create` and never committed. */
+static bool is_begun(const char *path)
 {
-    const struct stage_target_request request = {.source = path};
-    struct stage_options options = {.read_only = false};
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    auto_free char *name = spool_directory_name(slash ? slash + 1 : path);
+    auto_free char *directory = NULL;
+
+    if (!name || access(path, F_OK) == 0)
+        return false;
+    if (asprintf(&directory, "%.*s%s", (int)(slash ? slash - path + 1 : 0), path, name) < 0) {
+        directory = NULL;
+        return false;
+    }
+    return lstat(directory, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int open_file(const char *path, bool discard, struct model *model, struct wfs_error *err)
+{
+    const struct stage_target_request request = {.source = path, .create = is_begun(path)};
+    struct stage_options options = {.discard = discard, .create = request.create};
 
     int r = stage_target_resolve(&request, &model->target, err);
     if (r == 0)
-        r = generation_open(AT_FDCWD, path, HEADER_OFFICIAL, 1, &model->generation, err);
+        r = request.create ? generation_empty(&model->generation, err)
+                           : generation_open(AT_FDCWD, path, HEADER_OFFICIAL, 1, &model->generation, err);
     if (r < 0)
         return r;
     stage_target_describe(&model->target, &options);
@@ -43,7 +62,7 @@ static int open_file(const char *path, struct model *model, struct wfs_error *er
                       err);
 }
 
-int model_open(const char *path, struct model *ret_model)
+int model_open(const char *path, bool discard, struct model *ret_model)
 {
     struct model model = MODEL_NONE;
     struct wfs_error err = {0};
@@ -58,7 +77,7 @@ int model_open(const char *path, struct model *ret_model)
         cmd_say("%s: a directory, but no model is mounted there", printable_string(path).text);
         return EXIT_USAGE;
     }
-    int r = open_file(path, &model, &err);
+    int r = open_file(path, discard, &model, &err);
     if (r < 0) {
         model_close(&model);
         return cmd_fail(&err);

@@ -23,8 +23,8 @@ struct model {
 #define auto_model __attribute__((cleanup(model_close))) struct model
 
 /* `path` is in a mount, or a file; prints the sentence when it is neither, or when it is locked. EXIT_DONE or
- * the exit code. */
-int model_open(const char *path, struct model *ret_model);
+ * the exit code. `discard`: what is staged for a file goes unseen, whatever it was made against. */
+int model_open(const char *path, bool discard, struct model *ret_model);
 void model_close(struct model *model);
 
 /* status as text on stdout, or the object in *ret_status (json_object_put() it). Negative errno with a

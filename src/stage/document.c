@@ -352,7 +352,7 @@ static void refuse_document(struct stage *stage, const struct wfs_error *err)
 {
     auto_lock(&stage->lock);
     free(stage->document_error);
-    stage->document_error = strdup(err->text);
+    stage->document_error = strdup(error_sentence(err));
     stage_touch(stage, stage->document);
 }
 

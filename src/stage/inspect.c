@@ -67,7 +67,7 @@ static void inspect_draft(const struct entry *entry, struct problem_list *proble
 
     draft_explain(entry, &why);
     problem_add(problems, why.code, false, slot_key(entry->slot), NULL, NULL,
-                "the .npy file cannot be taken: %s", why.text);
+                "the .npy file cannot be taken: %s", error_sentence(&why));
 }
 
 static void inspect_undeclared(const struct entry *entry, struct problem_list *problems)

@@ -27,6 +27,7 @@ struct journal {
     pthread_mutex_t lock;
     uint64_t end;     /* bytes */
     uint64_t durable; /* of them, known to be on disk */
+    uint64_t wanted;  /* end of the last record that says something */
     int error;        /* latched */
 };
 
@@ -126,7 +127,7 @@ static int journal_new(int fd, uint64_t end, struct journal **ret_journal)
     if (!journal)
         return -ENOMEM;
     journal->fd = fd;
-    journal->end = end;
+    journal->end = journal->wanted = end;
     pthread_mutex_init(&journal->lock, NULL);
     *ret_journal = journal;
     return 0;
@@ -194,14 +195,9 @@ int journal_open(int dirfd, journal_replay *replay, void *context, struct journa
     return 0;
 }
 
-int journal_append(struct journal *journal, const void *payload, size_t length)
+/* With the lock held. */
+static int append_record(struct journal *journal, const void *payload, size_t length)
 {
-    auto_lock(&journal->lock);
-    if (journal->error)
-        return -journal->error;
-    if (length > JOURNAL_RECORD_MAX)
-        return -EFBIG;
-
     auto_free unsigned char *record = malloc(RECORD_HEAD + length);
     if (!record)
         return -ENOMEM;
@@ -209,8 +205,9 @@ int journal_append(struct journal *journal, const void *payload, size_t length)
     put_u32(record + 4, (uint32_t)length);
     put_u32(record + 8, (uint32_t)journal->durable);
     put_u32(record + 12, (uint32_t)(journal->durable >> 32));
-    memcpy(record + RECORD_HEAD, payload, length);
-    put_u32(record + 16, record_crc(record, payload, length));
+    if (length)
+        memcpy(record + RECORD_HEAD, payload, length);
+    put_u32(record + 16, record_crc(record, record + RECORD_HEAD, length));
 
     int r = io_write_at(journal->fd, record, RECORD_HEAD + length, journal->end);
     if (r < 0) {
@@ -223,14 +220,35 @@ int journal_append(struct journal *journal, const void *payload, size_t length)
     return 0;
 }
 
+int journal_append(struct journal *journal, const void *payload, size_t length)
+{
+    auto_lock(&journal->lock);
+    if (journal->error)
+        return -journal->error;
+    if (length > JOURNAL_RECORD_MAX)
+        return -EFBIG;
+    int r = append_record(journal, payload, length);
+    if (r == 0)
+        journal->wanted = journal->end;
+    return r;
+}
+
+/* Writes down how far the journal is durable, in a record that says nothing else: damage before that point is
+ * from now on known to be damage, also when no other record follows. */
+static void note_durable(struct journal *journal, uint64_t end)
+{
+    if (journal->durable >= end)
+        return;
+    journal->durable = end;
+    (void)append_record(journal, NULL, 0);
+}
+
 int journal_sync(struct journal *journal)
 {
-    if (!journal)
-        return 0;
     pthread_mutex_lock(&journal->lock);
     uint64_t end = journal->end;
     int error = journal->error;
-    bool done = journal->durable == end;
+    bool done = journal->durable >= journal->wanted;
     pthread_mutex_unlock(&journal->lock);
     if (error || done)
         return -error;
@@ -239,7 +257,7 @@ int journal_sync(struct journal *journal)
     auto_lock(&journal->lock);
     if (r < 0)
         journal->error = -r;
-    else if (journal->durable < end)
-        journal->durable = end;
+    else
+        note_durable(journal, end);
     return r;
 }

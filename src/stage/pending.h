@@ -169,6 +169,8 @@ void problem_add(struct problem_list *list, enum wfs_code code, bool is_warning,
                  const char *expected, const char *found, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
 void problem_add_error(struct problem_list *list, const struct wfs_error *err);
+/* The sentence without the code that it may begin with. */
+const char *error_sentence(const struct wfs_error *err);
 void problem_list_clear(struct problem_list *list);
 /* One sentence for all of them; the errno is the first error's. */
 int error_problems(struct wfs_error *err, const struct problem_list *problems);

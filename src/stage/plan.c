@@ -209,6 +209,26 @@ static bool metadata_lacks_format(const struct metadata_map *map)
     return map->present;
 }
 
+/* A tensor of the model that was moved to a scratch name would be lost without a word. */
+static void inspect_scratch(const struct stage *stage, struct problem_list *problems)
+{
+    size_t bucket = 0;
+
+    for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        bool is_scratch = slot->space == SPACE_RAW || slot->space == SPACE_NPY || slot->space == SPACE_ROOT;
+        const struct entry_state *state = slot->entry ? &slot->entry->state : NULL;
+        if (!is_scratch || !state || !state->origin)
+            continue;
+        struct key origin = {SPACE_TENSOR, state->origin, state->origin_length};
+        const struct slot *before = slot_find(&stage->table, origin);
+        if (before && before->removed)
+            problem_add(problems, WFS_CODE_SCRATCH_FILE, true, origin, NULL, NULL,
+                        "lies under the scratch name '%s', where it will not be committed",
+                        printable(slot->name, slot->length).text);
+    }
+}
+
 static void inspect_document(const struct stage *stage, struct problem_list *problems)
 {
     size_t bucket = 0;
@@ -238,6 +258,7 @@ int plan_build(struct stage *stage, bool allow_empty, struct plan *plan, struct 
     if (r < 0)
         return r;
     inspect_document(stage, problems);
+    inspect_scratch(stage, problems);
     if (plan->count == 0 && !allow_empty && problems->errors == errors)
         problem_add(problems, WFS_CODE_NO_TENSORS, false, NO_TENSOR, NULL, NULL,
                     "no tensor would be left; say --allow-empty to mean it");

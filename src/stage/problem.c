@@ -6,6 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *error_sentence(const struct wfs_error *err)
+{
+    const char *code = wfs_code_name(err->code);
+    size_t length = strlen(code);
+    bool begins_with_code =
+        length && strncmp(err->text, code, length) == 0 && strncmp(err->text + length, ": ", 2) == 0;
+
+    return err->text + (begins_with_code ? length + 2 : 0);
+}
+
 static void problem_clear(struct problem *problem)
 {
     free(problem->tensor);

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -106,11 +107,21 @@ static struct generation_version *make_versions(struct commit *commit)
     return versions;
 }
 
+/* The model is never held open for writing once it is one. Without /proc, a second descriptor of the same
+ * kind has to do. */
+static int reopen_for_reading(int fd)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int reading = open(path, O_RDONLY | O_CLOEXEC);
+    return reading >= 0 ? reading : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
 /* What was written is read with the parser that mounts. */
 static int validate(struct commit *commit, struct wfs_error *err)
 {
     struct generation_version *versions = make_versions(commit);
-    int fd = fcntl(replace_fd(commit->replace), F_DUPFD_CLOEXEC, 3);
+    int fd = reopen_for_reading(replace_fd(commit->replace));
 
     if (!versions || fd < 0) {
         free(versions);
@@ -302,8 +313,13 @@ static int commit_frozen(struct commit *commit, struct wfs_error *err)
 
     if (commit->observer && commit->observer->frozen)
         commit->observer->frozen(commit->observer->context);
+    struct layout layout = stage->layout; /* frozen: nobody else changes it */
     if (r == 0 && !nothing_to_do(stage, commit->options))
         r = commit_steps(commit, err);
+    if (r < 0) {
+        auto_lock(&stage->lock);
+        stage->layout = layout;
+    }
     stage_thaw(stage);
     return r;
 }

@@ -241,6 +241,15 @@ static int discard_unseen(struct stage *stage, struct wfs_error *err)
     return 0;
 }
 
+static int explain_damage(const struct stage *stage, int r, struct wfs_error *err)
+{
+    if (err && err->code == WFS_CODE_JOURNAL_DAMAGED)
+        return error_rule(err, WFS_CODE_JOURNAL_DAMAGED,
+                          "%s: %s; nothing was touched; --discard-staging drops the edits",
+                          printable_string(stage->spool_path).text, error_sentence(err));
+    return r;
+}
+
 int recover(struct stage *stage, const struct stage_options *options, struct wfs_error *err)
 {
     const struct spool_place place = {stage->spool_parent, stage->spool_name};
@@ -261,7 +270,7 @@ int recover(struct stage *stage, const struct stage_options *options, struct wfs
         return 0;
     }
     if (r < 0)
-        return r;
+        return explain_damage(stage, r, err);
     spool_set_journal(stage->spool, journal);
     return judge(stage, &replay, options, cut, err);
 }

@@ -23,7 +23,8 @@ static bool is_renamed(const struct stage *stage, const struct slot *slot)
     size_t index;
     const struct entry *entry = slot->entry;
 
-    if (!entry || !entry->staged || !entry->state.origin || base_find(stage, slot_key(slot), &index))
+    if (slot->space != SPACE_TENSOR || !entry || !entry->staged || !entry->state.origin ||
+        base_find(stage, slot_key(slot), &index))
         return false;
     const struct slot *origin = slot_find(&stage->table, origin_key(entry));
     return origin && origin->removed;

@@ -127,7 +127,9 @@ static void say_commit(const struct stage *stage, struct page *page)
 /* What check or discard found, when it was the last thing that ran; a commit's failure is told above. */
 static void say_last(const struct stage *stage, struct page *page)
 {
-    if (!stage->last.verb || stage->last.ok)
+    bool is_told_above = stage->last.verb && strcmp(stage->last.verb, "discard") != 0;
+
+    if (!stage->last.verb || stage->last.ok || is_told_above)
         return;
     bytes_printf(page->out, "last %s found:\n", stage->last.verb);
     say_problems(page, &stage->last.problems);

@@ -93,6 +93,17 @@ static int split_elsewhere(const char *path, int *ret_parent, char **ret_name)
     return *ret_parent < 0 ? -errno : *ret_name ? 0 : -ENOMEM;
 }
 
+/* Its path for messages: absolute, so that it means the same to everybody. */
+static int name_elsewhere(struct stage *stage, const char *path)
+{
+    auto_free char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    int r = asprintf(&stage->spool_path, "%s%s%s", here ? here : "", here ? "/" : "", path);
+
+    if (r < 0)
+        stage->spool_path = NULL;
+    return r < 0 ? -ENOMEM : 0;
+}
+
 static int place_spool(struct stage *stage, const struct stage_options *options, struct wfs_error *err)
 {
     if (options->staging) {
@@ -100,7 +111,7 @@ static int place_spool(struct stage *stage, const struct stage_options *options,
         if (r < 0)
             return error_errno(err, -r, "cannot use %s as staging directory",
                                printable_string(options->staging).text);
-        return copy_string(&stage->spool_path, options->staging) ? 0 : error_no_memory(err);
+        return name_elsewhere(stage, options->staging) == 0 ? 0 : error_no_memory(err);
     }
     stage->spool_parent = fcntl(stage->dirfd, F_DUPFD_CLOEXEC, 3);
     stage->spool_name = spool_directory_name(stage->name);
