@@ -24,13 +24,14 @@ static bool is_entry_member(const struct member *key)
     return member_is(key, "dtype") || member_is(key, "shape") || member_is(key, "data_offsets");
 }
 
-/* A value that is no string. The key, which lies before `at`, is given up. */
+/* A value that is no string. The official writer makes such a map of a tensor that is called __metadata__. */
 static int wrong_value(struct map *map, const struct member *key)
 {
-    if (map->entry_members == 3)
-        return skip_wrong(map->decoder, NULL, 2, "no tensor can be called __metadata__");
+    bool is_tensor = map->entry_members > 1 && is_entry_member(key);
     char what[300];
-    snprintf(what, sizeof what, "the value of '%s' in __metadata__ must be a string",
+    snprintf(what, sizeof what,
+             is_tensor ? "no tensor can be called __metadata__, its '%s' must be a string"
+                       : "the value of '%s' in __metadata__ must be a string",
              printable(key->name, key->length).text);
     return skip_wrong(map->decoder, NULL, 2, what);
 }

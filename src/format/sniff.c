@@ -25,7 +25,7 @@ static const struct magic magics[] = {
     MAGIC(0, "ggml", "a GGML file"),
     MAGIC(0, "lmgg", "a GGML file"),
     MAGIC(0, "tjgg", "a GGML file"),
-    MAGIC(0, "\x1f\x8b", "gzip data: unpack it first"),
+    MAGIC(0, "\x1f\x8b\x08", "gzip data: unpack it first"),
     MAGIC(0, "\x28\xb5\x2f\xfd", "zstd data: unpack it first"),
     MAGIC(0,
           "\xfd"
@@ -142,9 +142,24 @@ static bool is_zero(const char *bytes, size_t size)
     return size > 0;
 }
 
+/* A length below 2^32 and a '{' behind it: whatever the length reads like, this is meant to be safetensors.
+ */
+static bool is_safetensors(const char *bytes, size_t size)
+{
+    static const char zeros[4] = "";
+    if (size < 9 || memcmp(bytes + 4, zeros, sizeof zeros) != 0)
+        return false;
+    size_t blanks = 0;
+    while (blanks < size - 8 && strchr(" \t\r\n", bytes[8 + blanks]) && bytes[8 + blanks])
+        blanks++;
+    return blanks < size - 8 && bytes[8 + blanks] == '{';
+}
+
 const char *sniff(const unsigned char *bytes, size_t size)
 {
     const char *text = (const char *)bytes;
+    if (is_safetensors(text, size))
+        return NULL;
     for (size_t i = 0; i < sizeof magics / sizeof magics[0]; i++) {
         const struct magic *magic = &magics[i];
         if (size >= magic->offset + magic->length &&

@@ -169,6 +169,19 @@ START_TEST(metadata_is_a_map_of_strings_or_null)
 
 END_TEST
 
+START_TEST(a_wrong_metadata_value_is_named_and_a_tensor_in_its_place_recognised)
+{
+    ck_assert_sentence("{\"__metadata__\":{\"a\":\"\",\"b\\n\":true}}", 0, HEADER_OFFICIAL,
+                       "InvalidHeaderDeserialization: the value of 'b\\n' in __metadata__ must be a string, "
+                       "found a boolean (byte 38 of the file)");
+    ck_assert_sentence("{\"__metadata__\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}", 4,
+                       HEADER_OFFICIAL,
+                       "InvalidHeaderDeserialization: no tensor can be called __metadata__, its 'shape' must "
+                       "be a string, found an array (byte 47 of the file)");
+}
+
+END_TEST
+
 START_TEST(of_equal_metadata_keys_the_last_wins)
 {
     struct wfs_header *header = RIGHT(
@@ -276,6 +289,7 @@ int main(void)
         members_must_be_there_once,
         dimensions_and_offsets_are_whole_numbers_of_64_bits,
         metadata_is_a_map_of_strings_or_null,
+        a_wrong_metadata_value_is_named_and_a_tensor_in_its_place_recognised,
         of_equal_metadata_keys_the_last_wins,
         bytes_that_are_not_utf8_come_before_any_other_problem,
         strict_rules_have_a_code_each,

@@ -77,6 +77,20 @@ START_TEST(problems_are_told_with_line_and_column)
 
 END_TEST
 
+START_TEST(a_document_longer_than_any_header_is_refused)
+{
+    size_t length = HEADER_LENGTH_MAX + 1;
+    char *json = malloc(length + 1);
+    struct wfs_header *header = NULL;
+    struct wfs_error err = {0};
+    ck_assert_ptr_nonnull(json);
+    memset(json, ' ', length);
+    ck_assert_int_eq(header_decode(json, length, 0, HEADER_DOCUMENT, &header, &err), -EINVAL);
+    ck_assert_str_eq(err.text, "DocumentInvalid: it has 100000001 bytes, the limit is 100000000");
+}
+
+END_TEST
+
 START_TEST(a_position_counts_from_one)
 {
     static const char text[] = "ab\n\ncd";
@@ -164,6 +178,7 @@ int main(void)
         offsets_are_json_and_nothing_more,
         metadata_may_be_absent_null_or_a_map,
         problems_are_told_with_line_and_column,
+        a_document_longer_than_any_header_is_refused,
         a_position_counts_from_one,
         a_document_has_one_tensor_a_line,
         a_document_reads_back_as_what_it_shows,

@@ -98,6 +98,16 @@ START_TEST(onnx_is_recognised_by_its_producer)
 
 END_TEST
 
+START_TEST(a_header_whose_length_reads_like_a_magic_is_a_header)
+{
+    KIND("\x1f\x8b\x08\0\0\0\0\0{\"a\":", NULL);
+    KIND("\x80\2}\0\0\0\0\0{\"a\":", NULL);
+    KIND("BZh\0\0\0\0\0 {}", NULL);
+    KIND("\x1f\x8b\0\0\0\0\0\0\0\xff", NULL);
+}
+
+END_TEST
+
 START_TEST(other_bytes_are_nothing_that_we_know)
 {
     KIND("", NULL);
@@ -127,8 +137,8 @@ int main(void)
     const TTest *const tests[] = {
         common_files_are_named_for_what_they_are, zips_are_told_apart_by_their_first_member,
         pickles_are_recognised_old_and_new,       a_tar_is_recognised_behind_its_first_name,
-        onnx_is_recognised_by_its_producer,       other_bytes_are_nothing_that_we_know,
-        every_beginning_can_be_looked_at,
+        onnx_is_recognised_by_its_producer,       a_header_whose_length_reads_like_a_magic_is_a_header,
+        other_bytes_are_nothing_that_we_know,     every_beginning_can_be_looked_at,
     };
     return RUN_TESTS("sniff", tests);
 }

@@ -32,6 +32,20 @@ START_TEST(a_size_that_does_not_fit_is_told_with_dtype_and_shape)
 
 END_TEST
 
+START_TEST(a_long_shape_is_cut)
+{
+    ck_assert_sentence("{" TENSOR("a", "U8",
+                                  "[1000000,1000000,1000000,1000000,1000000,1000000,1000000,1000000,1000000,"
+                                  "1000000,1000000,1000000,1000000,1000000,1000000,0]",
+                                  "[0,4]") "}",
+                       4, 0,
+                       "tensor 'a': ValidationOverflow: U8 "
+                       "[1000000,1000000,1000000,1000000,1000000,1000000,1000000,1000000,1000000,1000000,"
+                       "1000000,1000000,...] is more than 2^64 bits");
+}
+
+END_TEST
+
 START_TEST(the_file_must_end_where_its_last_tensor_ends)
 {
     ck_assert_sentence("{" TENSOR("a", "U8", "[4]", "[0,4]") "}", 2, 0,
@@ -222,6 +236,7 @@ int main(void)
     const TTest *const tests[] = {
         a_hole_an_overlap_and_a_reversed_tensor_are_invalid_offsets,
         a_size_that_does_not_fit_is_told_with_dtype_and_shape,
+        a_long_shape_is_cut,
         the_file_must_end_where_its_last_tensor_ends,
         each_tensor_is_checked_wholly_before_the_next,
         empty_tensors_may_share_a_place_and_others_may_not,
