@@ -176,6 +176,8 @@ static int start_commit(struct control *control, fuse_req_t req, struct words *w
     control->has_thread = pthread_create(&control->thread, NULL, run_commit, control) == 0;
     if (!control->has_thread) {
         control->is_running = false;
+        control->words = WORDS_NONE; /* still the caller's, as the request is */
+        control->req = NULL;
         return error_errno(err, EAGAIN, "cannot start a thread for the commit");
     }
     *words = WORDS_NONE;

@@ -43,6 +43,10 @@ int commit_check_target(const struct commit *commit, struct wfs_error *err)
         if (!commit->options->force && fstatat(stage->dirfd, stage->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
             return error_rule(err, WFS_CODE_TARGET_EXISTS, "%s: exists already; --force replaces it",
                               printable_string(stage->path).text);
+        struct file *source = generation_file(stage->generation);
+        if (source && !commit->options->force && file_check(source) < 0)
+            return error_rule(err, WFS_CODE_SOURCE_CHANGED,
+                              "the model that was mounted was changed by somebody else since it was opened");
         return 0;
     }
     struct base_identity identity = base_identity_of(stage->generation);

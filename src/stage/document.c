@@ -380,7 +380,11 @@ int document_settle(struct stage *stage)
         r = apply(stage, header);
     }
     wfs_header_free(header);
-    if (r == 0)
-        drafts_settle(stage); /* some may have waited for a dtype */
-    return r;
+    if (r < 0) { /* a commit must not pass over what it says */
+        (void)error_errno(&err, -r, "it could not be noted; write it again");
+        refuse_document(stage, &err);
+        return r;
+    }
+    drafts_settle(stage); /* some may have waited for a dtype */
+    return 0;
 }

@@ -57,12 +57,12 @@ int stage_freeze(struct stage *stage, struct wfs_error *err)
     atomic_store(&stage->frozen, true);
     for (int waited = 0; has_writers(stage) && waited < WAIT_MS; waited += STEP_MS)
         nanosleep(&step, NULL);
-    if (has_writers(stage))
-        return refuse_writer(stage, err);
-    /* changes that passed the gate before it closed are finished now */
-    pthread_rwlock_wrlock(&stage->gate);
-    pthread_rwlock_unlock(&stage->gate);
-    return 0;
+    if (!has_writers(stage)) {
+        /* changes that passed the gate before it closed are finished now; one may have been an open */
+        pthread_rwlock_wrlock(&stage->gate);
+        pthread_rwlock_unlock(&stage->gate);
+    }
+    return has_writers(stage) ? refuse_writer(stage, err) : 0;
 }
 
 void stage_thaw(struct stage *stage)

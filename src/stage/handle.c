@@ -100,7 +100,8 @@ void handle_detach(struct stage_handle *handle)
     auto_lock(&stage->lock);
 
     if (handle->writable) {
-        entry->writers--;
+        if (!handle->is_closing)
+            entry->writers--;
         forget_writer(handle);
     }
     if (--entry->handles == 0) {
@@ -115,14 +116,18 @@ void handle_detach(struct stage_handle *handle)
     entry_unref_locked(entry);
 }
 
-/* What waits for the last writer: a document to apply, an .npy to understand. */
-static void settle(struct stage *stage, struct entry *entry)
+/* What waits for the last writer: a document to apply, an .npy to understand. Of writers that close at the
+ * same time, the one that counts down to zero is the last. */
+static void settle(struct stage_handle *handle)
 {
+    struct stage *stage = handle->stage;
+    struct entry *entry = handle->entry;
     bool is_document;
     bool is_draft;
     {
         auto_lock(&stage->lock);
-        if (entry->writers > 1 || entry->retired)
+        handle->is_closing = true;
+        if (--entry->writers > 0 || entry->retired)
             return;
         is_document = entry == stage->document && entry->staged;
         is_draft = entry->state.draft && entry->slot && entry->slot->space == SPACE_TENSOR;
@@ -139,7 +144,7 @@ void stage_release(struct stage_handle *handle)
      */
     if (handle->writable) {
         change_begin_late(handle->stage);
-        settle(handle->stage, handle->entry);
+        settle(handle);
         handle_detach(handle);
         change_end(handle->stage);
     } else {

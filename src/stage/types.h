@@ -136,6 +136,7 @@ struct stage_handle {
     struct entry *entry;
     enum stage_place place;
     bool readable, writable, append;
+    bool is_closing; /* not among its entry's writers any more */
     pid_t pid;
     struct stage_handle *next; /* among the stage's writers */
 };
