@@ -204,7 +204,7 @@ int stage_xattr_remove(struct stage *stage, struct entry *entry, const char *nam
         return r;
     auto_change struct stage *gate = stage;
     auto_lock(&stage->lock);
-    const struct declaration *declared = &entry->state.declared;
+    const struct declaration *declared = shown(entry);
 
     if (entry->retired)
         return -ESTALE;

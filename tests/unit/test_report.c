@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit/staging.h"
+
+#include <json-c/json.h>
+
+#define T PLACE_TENSORS
+
+static struct json_object *status;
+
+static void read_status(const struct stage_face *face)
+{
+    auto_bytes out = BYTES_EMPTY;
+    json_object_put(status);
+    ck_assert_int_eq(stage_report_json(model.stage, face, &out), 0);
+    bytes_char(&out, '\0');
+    status = json_tokener_parse(out.data);
+    ck_assert_msg(status != NULL, "%s", out.data);
+}
+
+/* The member at a path of keys parted by dots, as text. */
+static const char *at(const char *path)
+{
+    struct json_object *value = status;
+    char key[64];
+    while (*path) {
+        size_t length = strcspn(path, ".");
+        snprintf(key, sizeof key, "%.*s", (int)length, path);
+        if (json_object_is_type(value, json_type_array))
+            value = json_object_array_get_idx(value, (size_t)atoi(key));
+        else
+            ck_assert_msg(json_object_object_get_ex(value, key, &value), "no %s", path);
+        path += length + (path[length] == '.');
+    }
+    return json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+static const char *text(bool color)
+{
+    static struct bytes out;
+    const char *const notes[] = {"a note", NULL};
+    struct stage_face face = {"/mnt/x", "/x/model", 42, notes};
+    bytes_clear(&out);
+    ck_assert_int_eq(stage_report_text(model.stage, &face, color, &out), 0);
+    bytes_char(&out, '\0');
+    return out.data;
+}
+
+START_TEST(every_kind_of_change_is_told)
+{
+    put(T, "new", "1234", 4);
+    declare("new", "U8", "[4]");
+    put(T, "a", "0123456789abcdef", 16);
+    patch(T, "big", "x", 1, 0);
+    ck_assert_int_eq(rename_tensor("b", "z", 0), 0);
+    ck_assert_int_eq(unlink_tensor("none"), 0);
+    declare("c", "I8", "[8]");
+    put(T, "raw", "1", 1);
+    put(PLACE_ROOT, "notes", "x", 1);
+    put(T, ".swp", "x", 1);
+    put(PLACE_NPY, "n", "x", 1);
+    write_document("{\"__metadata__\":{\"format\":\"np\"}}");
+    read_status(&(struct stage_face){0});
+    ck_assert_str_eq(at("mountpoint"), "null");
+    ck_assert_str_eq(at("pid"), "null");
+    ck_assert_str_eq(at("read_only"), "false");
+    static const char *const changes[][2] = {
+        {"a",    "replaced"},
+        {"big",  "patched" },
+        {"c",    "declared"},
+        {"new",  "added"   },
+        {"none", "removed" },
+        {"raw",  "added"   },
+        {"z",    "renamed" },
+    };
+    for (int i = 0; i < 7; i++) {
+        char path[64];
+        char quoted[32];
+        snprintf(path, sizeof path, "staging.changes.%d.tensor", i);
+        snprintf(quoted, sizeof quoted, "\"%s\"", changes[i][0]);
+        ck_assert_str_eq(at(path), quoted);
+        snprintf(path, sizeof path, "staging.changes.%d.kind", i);
+        snprintf(quoted, sizeof quoted, "\"%s\"", changes[i][1]);
+        ck_assert_str_eq(at(path), quoted);
+    }
+    ck_assert_str_eq(at("staging.changes.6.from"), "\"b\"");
+    ck_assert_str_eq(at("staging.changes.6.shape"), "[2,3]");
+    ck_assert_str_eq(at("staging.changes.5.dtype"), "null");
+    ck_assert_str_eq(at("staging.changes.4.size"), "0");
+    ck_assert_str_eq(at("staging.metadata_changed"), "true");
+    ck_assert_has(at("staging.scratch"), "\"tensors/.swp\"");
+    ck_assert_has(at("staging.scratch"), "\"npy/n\"");
+    ck_assert_has(at("staging.scratch"), "\"notes\"");
+    ck_assert_str_eq(at("commit.state"), "\"idle\"");
+    ck_assert_str_eq(at("last"), "null");
+    ck_assert_has(text(false), "8 staged changes, kept in ");
+    ck_assert_has(text(false), "  renamed   z (from b)  BF16 [2,3]  12 bytes\n");
+    ck_assert_has(text(true), "\033[31m");
+    ck_assert_has(text(false), "mounted at: /mnt/x (pid 42)\n");
+    json_object_put(status);
+}
+
+END_TEST
+
+START_TEST(problems_are_told_with_their_members)
+{
+    put(T, "a", "short", 5);
+    declare("c", "I8", "[8]");
+    ck_assert_int_eq(stage_check(model.stage, NULL), -EINVAL);
+    read_status(&(struct stage_face){.mountpoint = "/m\xff", .source = "/x", .pid = 7});
+    ck_assert_has(at("mountpoint"), "/m");
+    ck_assert_str_eq(at("pid"), "7");
+    ck_assert_has(at("staging.problems"), "\"severity\":\"warning\",\"code\":\"DtypeChanged\"");
+    ck_assert_has(at("staging.problems"), "\"expected\":\"16\",\"found\":\"5\"");
+    ck_assert_str_eq(at("last.verb"), "\"check\"");
+    ck_assert_str_eq(at("last.ok"), "false");
+    ck_assert_has(text(false), "problem: tensor 'a': SizeMismatch: ");
+    ck_assert_has(text(true), "\033[33m");
+    json_object_put(status);
+}
+
+END_TEST
+
+START_TEST(what_a_commit_did_is_told)
+{
+    auto_bytes out = BYTES_EMPTY;
+    struct wfs_error err = {0};
+    put(T, "a", "0123456789abcdef", 16);
+    commit();
+    read_status(&(struct stage_face){0});
+    ck_assert_str_eq(at("commit.state"), "\"done\"");
+    ck_assert_str_eq(at("last.ok"), "true");
+    ck_assert_str_eq(at("generation"), at("last.generation"));
+    ck_assert_int_eq(stage_report_last_json(model.stage, &out), 0);
+    bytes_char(&out, '\0');
+    json_object_put(status);
+    status = json_tokener_parse(out.data);
+    ck_assert_str_eq(at("ok"), "true");
+    ck_assert_int_ge(atoi(at("cost.written")), 100);
+    ck_assert_int_ge(atoi(at("size")), (int)MODEL_DATA);
+    ck_assert_has(text(false), "last commit: done");
+    scratch_write(&model.scratch, MODEL, "other", 5);
+    put(T, "a", "fedcba9876543210", 16);
+    ck_assert_int_eq(commit_with(&(struct commit_options){0}, &err), -ESTALE);
+    ck_assert_has(text(false), "last commit failed: ");
+    stage_note(model.stage, &err);
+    ck_assert_has(text(false), "last refusal: ");
+    json_object_put(status);
+}
+
+END_TEST
+
+START_TEST(nothing_staged_is_told_in_two_words)
+{
+    ck_assert_has(text(false), "nothing staged\n");
+    model_close();
+    struct wfs_error err;
+    ck_assert_int_eq(model_open_with(&(struct stage_options){.read_only = true, .link_dirfd = -1}, &err), 0);
+    ck_assert_has(text(false), "read-only: ");
+}
+
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        every_kind_of_change_is_told,
+        problems_are_told_with_their_members,
+        what_a_commit_did_is_told,
+        nothing_staged_is_told_in_two_words,
+    };
+    return RUN_STAGE_TESTS("report", tests);
+}
