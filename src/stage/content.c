@@ -19,7 +19,7 @@ static int fill_from_part(int fd, uint64_t offset, const struct image_part *part
     if (r == 0)
         r = image_write(range, fd, offset, NULL, NULL, NULL);
     image_unref(range);
-    return r;
+    return r < 0 ? r : file_check(part->file); /* a model changed in place has no bytes to give any more */
 }
 
 int spool_fill(struct file *spool, uint64_t offset, const struct image *image, uint64_t from, uint64_t length)
