@@ -33,6 +33,10 @@ def make_model(path, count):
     return len(header)
 
 
+def tensors(count):
+    return f"{count:,} tensor" + ("" if count == 1 else "s")
+
+
 def new_side(name):
     program = {"weightfs": os.environ["BENCH_WEIGHTFS"], "crate": os.environ["BENCH_CRATE"]}.get(name)
     if program:
@@ -61,9 +65,9 @@ class Format:
         make_model(path, count)
         rounds = min(self.rounds, 5) if count > 100_000 else self.rounds
         goals = {"official": GOALS[count]} if count in GOALS else None
-        self.measure(f"open {count:,} tensors", {
+        self.measure(f"open {tensors(count)}", {
             name: (name, "open", path, times) for name in self.openers}, rounds, goals, FEW if count > 100_000 else ())
-        self.measure(f"verify {count:,} tensors", {
+        self.measure(f"verify {tensors(count)}", {
             "weightfs": ("weightfs", "verify", path, times), "official (opens)": ("official", "open", path, times)}, rounds)
 
     def peak_memory(self, count):
@@ -153,7 +157,7 @@ def run(options, directory):
             bench.load()
             bench.checksums(bench.rounds)
             bench.compare_written()
-            bench.writing(min(bench.rounds, 5))
+            bench.writing(min(bench.rounds, 7))
     finally:
         bench.stop()
     return bench.table

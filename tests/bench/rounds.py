@@ -6,6 +6,7 @@ of its own that lives through all rounds; what counts is the ratio within a roun
 """
 import os
 import platform
+import random
 import statistics
 import subprocess
 
@@ -62,11 +63,20 @@ def interleave(jobs, rounds, few=None):
             measured[name] = []
         except Unable as error:
             unable[name] = str(error)
-    for number in range(rounds):
-        for name in list(measured)[:: -1 if number % 2 else 1]:
+    for number, order in enumerate(orders(list(measured), rounds)):
+        for name in order:
             if number < (few or {}).get(name, rounds):
                 measured[name].append(jobs[name]())
     return measured, unable
+
+
+def orders(names, rounds):
+    """An order for each round: every second one is the one before reversed, and new neighbours after that."""
+    chance = random.Random(1)
+    for number in range(rounds):
+        if number % 2 == 0 and number > 0:
+            chance.shuffle(names)
+        yield names[:: -1 if number % 2 else 1]
 
 
 class Table:
