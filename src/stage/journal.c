@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * On disk: the magic, then records of
- *     u32 mark "rec\n"   u32 payload length   u64 durable mark   u32 CRC-32 of length, durable mark and
- * payload   payload all little-endian. The record mark lets a scan behind damage find the records that follow
- * it.
+ *     u32 mark "rec\n" (or "rsy\n": no payload)   u32 payload length   u64 durable mark   u32 CRC-32 of
+ * length, durable mark and payload   payload all little-endian. The record mark lets a scan behind damage
+ * find the records that follow it.
  */
 #include "stage/journal.h"
 
@@ -19,6 +19,8 @@
 
 static const char journal_magic[8] = "wfsjrn1\n";
 static const unsigned char record_mark[4] = "rec\n";
+static const unsigned char durable_mark[4] =
+    "rsy\n"; /* of a record that is there for its durable mark only */
 
 #define RECORD_HEAD 20u
 
@@ -55,7 +57,8 @@ static uint32_t record_crc(const unsigned char *head, const void *payload, size_
 /* Whether a whole, undamaged record begins at `at`. */
 static bool record_at(const unsigned char *bytes, size_t size, size_t at, size_t *ret_length)
 {
-    if (size - at < RECORD_HEAD || memcmp(bytes + at, record_mark, sizeof(record_mark)) != 0)
+    if (size - at < RECORD_HEAD || (memcmp(bytes + at, record_mark, sizeof(record_mark)) != 0 &&
+                                    memcmp(bytes + at, durable_mark, sizeof(durable_mark)) != 0))
         return false;
     size_t length = get_u32(bytes + at + 4);
     if (length > JOURNAL_RECORD_MAX || length > size - at - RECORD_HEAD)
@@ -104,7 +107,8 @@ int journal_scan(const unsigned char *bytes, size_t size, journal_replay *replay
     while (at < size && record_at(bytes, size, at, &length)) {
         uint64_t mark = get_u64(bytes + at + 8);
         durable = mark > durable ? mark : durable;
-        int r = replay(context, bytes + at + RECORD_HEAD, length, err);
+        bool says_something = memcmp(bytes + at, record_mark, sizeof(record_mark)) == 0;
+        int r = says_something ? replay(context, bytes + at + RECORD_HEAD, length, err) : 0;
         if (r != 0)
             return r;
         at += RECORD_HEAD + length;
@@ -196,12 +200,13 @@ int journal_open(int dirfd, journal_replay *replay, void *context, struct journa
 }
 
 /* With the lock held. */
-static int append_record(struct journal *journal, const void *payload, size_t length)
+static int append_record(struct journal *journal, const unsigned char mark[4], const void *payload,
+                         size_t length)
 {
     auto_free unsigned char *record = malloc(RECORD_HEAD + length);
     if (!record)
         return -ENOMEM;
-    memcpy(record, record_mark, sizeof(record_mark));
+    memcpy(record, mark, 4);
     put_u32(record + 4, (uint32_t)length);
     put_u32(record + 8, (uint32_t)journal->durable);
     put_u32(record + 12, (uint32_t)(journal->durable >> 32));
@@ -227,7 +232,7 @@ int journal_append(struct journal *journal, const void *payload, size_t length)
         return -journal->error;
     if (length > JOURNAL_RECORD_MAX)
         return -EFBIG;
-    int r = append_record(journal, payload, length);
+    int r = append_record(journal, record_mark, payload, length);
     if (r == 0)
         journal->wanted = journal->end;
     return r;
@@ -240,7 +245,7 @@ static void note_durable(struct journal *journal, uint64_t end)
     if (journal->durable >= end)
         return;
     journal->durable = end;
-    (void)append_record(journal, NULL, 0);
+    (void)append_record(journal, durable_mark, NULL, 0);
 }
 
 int journal_sync(struct journal *journal)

@@ -37,7 +37,7 @@ static int make_plan(struct commit *commit, struct wfs_error *err)
 
     if (commit->options->has_layout) {
         stage->layout = commit->options->layout;
-        stage_touch(stage, NULL); /* the preview shows it, also when this commit fails */
+        stage_touch(stage, NULL); /* the preview shows it */
     }
     int r = plan_build(stage, commit->options->allow_empty, &commit->plan, &commit->problems);
     if (r == 0)
@@ -316,9 +316,10 @@ static int commit_frozen(struct commit *commit, struct wfs_error *err)
     struct layout layout = stage->layout; /* frozen: nobody else changes it */
     if (r == 0 && !nothing_to_do(stage, commit->options))
         r = commit_steps(commit, err);
-    if (r < 0) {
+    if (r < 0 && commit->options->has_layout) {
         auto_lock(&stage->lock);
         stage->layout = layout;
+        stage_touch(stage, NULL);
     }
     stage_thaw(stage);
     return r;
