@@ -98,13 +98,15 @@ static int cat(const char *given, const char *name, bool npy)
 
     if (source_open(given, &source, &err) < 0)
         return cmd_fail_input(&err);
-    if (wfs_reader_find(source.reader, name, &tensor, NULL) < 0)
-        return say_no_tensor(wfs_reader_header(source.reader), source.path, name);
+    if (wfs_reader_find(source.reader, name, &tensor, NULL) < 0) {
+        (void)say_no_tensor(wfs_reader_header(source.reader), source.path, name);
+        return EXIT_USAGE; /* an input that is not there, not the "no" of a search */
+    }
     if (npy && !npy_can_show(tensor.dtype, tensor.rank)) {
         cmd_say("%s: tensor '%s': NumPy has no such file: dtype %s, %zu dimensions",
                 printable_string(source.path).text, printable_string(name).text, wfs_dtype_name(tensor.dtype),
                 tensor.rank);
-        return EXIT_NO;
+        return EXIT_USAGE;
     }
     return print_tensor(&source, &tensor, npy);
 }

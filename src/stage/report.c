@@ -275,7 +275,8 @@ static int json_staging(struct stage *stage, struct bytes *out)
     bytes_char(out, '[');
     report_scratch(stage, json_scratch, out);
     bytes_char(out, ']');
-    if (stage_has_changes(stage))
+    if (stage_has_changes(stage) &&
+        stage->commit_state != COMMIT_RUNNING) /* a running one is followed by polling */
         r = plan_build(stage, false, &plan, &problems);
     json_problems(out, &problems);
     problem_list_clear(&problems);
@@ -347,6 +348,8 @@ int stage_report_json(struct stage *stage, const struct stage_face *face, struct
         return r;
     json_commit(stage, out);
     json_last(stage, out);
+    json_key(out, "note");
+    json_text(out, stage->last_note);
     bytes_string(out, "}\n");
     return out->failed ? -ENOMEM : 0;
 }

@@ -16,7 +16,7 @@ equal(read("middle"), b"start" + tensor_bytes + b"end", "in the middle")
 shell('"$WEIGHTFS" cat m.safetensors model.embed.weight | head -c 1 > /dev/null', code=None)
 
 weightfs("cat", "m.safetensors", code=2)
-contains(weightfs("cat", "m.safetensors", "model.embed.wieght", code=1).err, "Did you mean 'model.embed.weight'?")
+contains(weightfs("cat", "m.safetensors", "model.embed.wieght", code=2).err, "Did you mean 'model.embed.weight'?")
 write("cut.safetensors", read("m.safetensors")[:-1])
 contains(one_sentence(weightfs("cat", "cut.safetensors", "a", code=2).err), "MetadataIncompleteBuffer")
 if os.access("/dev/full", os.W_OK):
@@ -37,4 +37,4 @@ if numpy:
     array = numpy.load("w.npy")
     equal((array.dtype.str, array.shape, array.tobytes()), ("<f2", (16, 16), wanted["layers.0.w"][2]), "the .npy")
 save("f4.safetensors", {"x": tensor("F4", [2])})
-contains(weightfs("cat", "--npy", "f4.safetensors", "x", code=1).err, "F4")
+contains(weightfs("cat", "--npy", "f4.safetensors", "x", code=2).err, "F4")
