@@ -285,7 +285,7 @@ static inline const char *problems(void)
         snprintf(text + used, sizeof text - used, "%s%s%s%s", used ? " " : "", problem->is_warning ? "(" : "",
                  wfs_code_name(problem->code), problem->is_warning ? ")" : "");
     }
-    ck_assert_int_eq(r < 0, model.stage->last.problems.errors > 0);
+    ck_assert_int_eq((r < 0), (model.stage->last.problems.errors > 0));
     ck_assert_int_eq(err.errnum, -r);
     return text;
 }
