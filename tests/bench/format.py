@@ -12,8 +12,8 @@ import tempfile
 
 from rounds import Side, Table, Unable, interleave, machine
 
-# The most that weightfs / official may be; for the largest we aim at 0.2 (docs/performance.md).
-GOALS = {10_000: 0.5, 790_000: 0.5}
+# The most that weightfs / official may be, and what is aimed at without being a failure.
+GOALS = {10_000: (0.5, None), 790_000: (0.5, 0.2)}
 SIZES = (1, 300, 10_000, 790_000)
 OPENED = {1: 200, 300: 100, 10_000: 5, 790_000: 1}  # times in one measurement
 FEW = {"stsw": 2}  # rounds of the largest, which takes it many seconds
@@ -107,8 +107,12 @@ class Format:
         os.unlink(path)
 
     def write(self, side, verb):
+        """Behind the same unmeasured write whoever writes: a virtual machine's page cache costs several times as much in memory
+        that the host must give first, and which memory is found depends on who wrote before."""
         path = self.path("written.safetensors")
         try:
+            self.sides["weightfs"].ask("plain", path)
+            os.unlink(path)
             return self.sides[side].ask(verb, path)
         finally:
             if os.path.exists(path):

@@ -23,7 +23,7 @@ class Side:
 
     def start(self):
         if not os.access(self.command[0], os.X_OK):
-            raise Unable("it is not built (cargo, or the registry, cannot be had)" if self.name == "crate" else "no program")
+            raise Unable("not built (it needs cargo and crates from the registry)" if self.name == "crate" else "no program")
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, verb, path, count=1):
@@ -88,7 +88,7 @@ class Table:
         self.rows, self.skipped, self.missed, self.judged = [], [], [], 0
 
     def add(self, what, measured, unable, goals=None, rounds=None):
-        """`goals`: {side: the most that weightfs / side may be}."""
+        """`goals`: {side: (the most that weightfs / side may be, what is aimed at or None)}."""
         ours = measured.get("weightfs")
         for name, reason in unable.items():
             self.skipped.append(f"SKIP {what}: {name}: {reason}")
@@ -99,7 +99,7 @@ class Table:
                 row[3] = f"{statistics.median(ratios):.3f}"
                 row[4] = f"{ratios[0]:.3f} to {ratios[-1]:.3f}"
                 if goals and name in goals:
-                    row[5] = self.judge(f"{what}, weightfs / {name}", statistics.median(ratios), goals[name], "{:.3g}")
+                    row[5] = self.judge(f"{what}, weightfs / {name}", statistics.median(ratios), *goals[name])
             self.rows.append(row)
 
     def add_memory(self, what, sizes, unable, limit, unit, unit_name):
@@ -108,18 +108,18 @@ class Table:
         for name, size in sizes.items():
             row = [what if name == "weightfs" else "", name, mebibytes(size), "", f"{size / unit:.2f} x {unit_name}", ""]
             if name == "weightfs":
-                row[5] = self.judge(what, size, limit, None)
+                row[5] = self.judge(what, size, limit, form=mebibytes)
             else:
                 row[3] = f"{sizes['weightfs'] / size:.3f}" if "weightfs" in sizes else ""
             self.rows.append(row)
 
-    def judge(self, what, value, limit, form):
+    def judge(self, what, value, limit, aim=None, form="{:.3g}".format):
         self.judged += 1
-        shown = form.format(limit) if form else mebibytes(limit)
+        aimed = "" if aim is None else f"; {form(aim)}: {'met' if value <= aim else 'not met'}"
         if value <= limit:
-            return f"at most {shown}: met"
-        self.missed.append(f"MISSED {what}: {form.format(value) if form else mebibytes(value)}, at most {shown}")
-        return f"at most {shown}: MISSED"
+            return f"at most {form(limit)}: met{aimed}"
+        self.missed.append(f"MISSED {what}: {form(value)}, at most {form(limit)}")
+        return f"at most {form(limit)}: MISSED{aimed}"
 
     def show(self):
         widths = [max(len(row[column]) for row in [self.HEAD, *self.rows]) for column in range(len(self.HEAD))]
