@@ -269,9 +269,49 @@ static int tell(struct json_object *status, bool json)
     return code;
 }
 
+/* The daemon ended while it committed: the file itself tells whether it was replaced. */
+static int tell_of_lost_daemon(const char *source, const struct stat *before)
+{
+    struct stat now;
+
+    if (!source || stat(source, &now) < 0) {
+        cmd_say("the daemon ended during the commit; whether the model was replaced is not known");
+        return EXIT_DURABILITY;
+    }
+    bool is_same = now.st_ino == before->st_ino && now.st_size == before->st_size &&
+                   now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+                   now.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
+    if (is_same) {
+        cmd_say(
+            "%s: the daemon ended during the commit; the model was not replaced, the edits are still staged",
+            printable_string(source).text);
+        return EXIT_SYSTEM;
+    }
+    cmd_say("%s: was replaced, but the daemon ended before it could say that all is on disk",
+            printable_string(source).text);
+    return EXIT_DURABILITY;
+}
+
+/* The source as it is before the commit; NULL when it cannot be told. The string is the caller's. */
+static char *remember_source(struct model *model, struct stat *ret_before)
+{
+    struct json_object *status = NULL;
+
+    if (model_status(model, &status, NULL) < 0)
+        return NULL;
+    const char *source = outcome_source(status);
+    char *copy = source ? strdup(source) : NULL;
+    outcome_free(status);
+    if (copy && stat(copy, ret_before) < 0)
+        *ret_before = (struct stat){0}; /* a new model: there is no file yet */
+    return copy;
+}
+
 static int commit_mounted(struct model *model, const char *const *arguments, bool json)
 {
     auto_bytes command = BYTES_EMPTY;
+    struct stat before = {0};
+    auto_free char *source = remember_source(model, &before);
     struct json_object *status = NULL;
     struct wfs_error err = {0};
 
@@ -289,7 +329,7 @@ static int commit_mounted(struct model *model, const char *const *arguments, boo
         return cmd_fail(&err);
     }
     r = follow(model, NULL, &status, &err);
-    return r < 0 ? cmd_fail(&err) : tell(status, json);
+    return r < 0 ? tell_of_lost_daemon(source, &before) : tell(status, json);
 }
 
 static int commit_file(struct model *model, const struct commit_options *options, bool json)

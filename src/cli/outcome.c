@@ -45,6 +45,11 @@ static struct json_object *commit(struct json_object *status)
     return member(status, "commit");
 }
 
+const char *outcome_source(struct json_object *status)
+{
+    return text(status, "source");
+}
+
 const char *outcome_state(struct json_object *status)
 {
     const char *state = text(commit(status), "state");

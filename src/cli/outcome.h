@@ -20,6 +20,7 @@ void outcome_free(struct json_object *status); /* NULL allowed */
 void outcome_print(struct json_object *status);
 
 /* "idle", "running", "failed", "cancelled", "done". Never NULL. */
+const char *outcome_source(struct json_object *status);
 const char *outcome_state(struct json_object *status);
 const char *outcome_phase(struct json_object *status);
 uint64_t outcome_bytes_done(struct json_object *status);

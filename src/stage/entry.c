@@ -114,9 +114,7 @@ static void tick(struct stage *stage)
     }
 }
 
-/* Scratch files and files without a name are no part of the model: an editor's swap file must not make the
- * document look changed. */
-static bool is_part_of_model(const struct entry *entry)
+bool entry_is_part_of_model(const struct entry *entry)
 {
     if (entry == entry->stage->document)
         return true;
@@ -128,7 +126,7 @@ void stage_touch(struct stage *stage, struct entry *entry)
     tick(stage);
     if (entry)
         entry->state.mtime = entry->state.ctime = stage->clock;
-    if (!entry || is_part_of_model(entry)) {
+    if (!entry || entry_is_part_of_model(entry)) {
         stage->model_time = stage->clock;
         atomic_fetch_add(&stage->changes, 1);
     }

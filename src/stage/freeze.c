@@ -16,10 +16,20 @@
 
 /* --- freezing --- */
 
+/* Somebody who writes a tensor or the document, with stage->lock held. */
+static const struct stage_handle *model_writer(const struct stage *stage)
+{
+    const struct stage_handle *writer = stage->writers;
+
+    while (writer && !entry_is_part_of_model(writer->entry))
+        writer = writer->next;
+    return writer;
+}
+
 static bool has_writers(struct stage *stage)
 {
     auto_lock(&stage->lock);
-    return stage->writers != NULL;
+    return model_writer(stage) != NULL;
 }
 
 static void command_of(pid_t pid, char *buffer, size_t size)
@@ -36,18 +46,19 @@ static int refuse_writer(struct stage *stage, struct wfs_error *err)
 {
     char command[64];
     auto_lock(&stage->lock);
-    const struct stage_handle *writer = stage->writers;
+    const struct stage_handle *writer = model_writer(stage);
 
     if (!writer)
         return error_rule(err, WFS_CODE_BUSY, "a staged file is open for writing");
     command_of(writer->pid, command, sizeof(command));
     const struct slot *slot = writer->entry->slot;
-    const char *name = slot                               ? slot->name
-                       : writer->entry == stage->document ? "metadata.json"
-                                                          : "a removed file";
+    const char *who = command[0] ? command : "ended";
+    if (!slot)
+        return error_rule(err, WFS_CODE_BUSY, "metadata.json: is open for writing by pid %ld (%s)",
+                          (long)writer->pid, printable_string(who).text);
     return error_rule(err, WFS_CODE_BUSY, "tensor '%s': is open for writing by pid %ld (%s)",
-                      printable(name, slot ? slot->length : strlen(name)).text, (long)writer->pid,
-                      command[0] ? printable_string(command).text : "ended");
+                      printable(slot->name, slot->length).text, (long)writer->pid,
+                      printable_string(who).text);
 }
 
 int stage_freeze(struct stage *stage, struct wfs_error *err)

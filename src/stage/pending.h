@@ -69,6 +69,9 @@ uint64_t entry_size(const struct entry *entry, enum stage_place place);
 /* Whether a view shows bytes behind an .npy header that is made from the declaration. */
 bool view_has_header(const struct entry *entry, enum stage_place place);
 uint64_t view_header_size(const struct entry *entry);
+/* Scratch files and files without a name are not: an editor's swap file must neither make the document look
+ * changed nor keep a commit waiting. */
+bool entry_is_part_of_model(const struct entry *entry);
 void stage_touch(struct stage *stage, struct entry *entry); /* a file changed, or (NULL) names did */
 struct image *content_image(const struct entry *entry, uint64_t from, uint64_t length);
 /* What a file name stands for is gone: its spool file, if any, is deleted when the last reader lets go of it.
@@ -196,6 +199,8 @@ int base_identity_check(int dirfd, const char *name, const struct base_identity 
 
 /* The staging directory with journal and lock, made now when there is none. stage->lock held. */
 int stage_ensure_spool(struct stage *stage);
+/* Where the staging directory is or will be: `staging`, or (NULL) beside the target. */
+int stage_place_spool(struct stage *stage, const char *staging, struct wfs_error *err);
 int stage_start_journal(struct stage *stage); /* a new one that says which model the edits lie upon */
 
 /* Drops everything staged, in memory and on disk; stage->lock held. The edits must be journalled as gone or

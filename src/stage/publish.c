@@ -202,10 +202,23 @@ static void rebase_entries(struct stage *stage)
         struct slot *next;
         for (struct slot *slot = stage->table.buckets[bucket]; slot; slot = next) {
             next = slot->next;
-            if (slot->entry)
+            if (slot->entry && !slot->entry->staged)
                 rebase_clean(stage, slot);
         }
     }
+}
+
+/* The link was replaced by a file: that is the model now, and where its edits belong. */
+static void move_to_link(struct stage *stage)
+{
+    free(stage->name);
+    free(stage->path);
+    stage->name = stage->link_name;
+    stage->path = stage->link;
+    stage->dirfd = stage->options.link_dirfd;
+    stage->link = stage->link_name = NULL;
+    if (!stage->spool_is_elsewhere) /* a spool that is still in use goes by itself */
+        (void)stage_place_spool(stage, NULL, NULL);
 }
 
 static void take_over(struct commit *commit)
@@ -224,6 +237,8 @@ static void take_over(struct commit *commit)
         stage->layout = (struct layout){.kind = LAYOUT_KEEP};
         rebase_entries(stage);
         stage_clear(stage);
+        if (stage->link && commit->target_name == stage->link_name)
+            move_to_link(stage);
     }
     pthread_rwlock_unlock(&stage->gate);
     if (commit->observer && commit->observer->published)

@@ -12,14 +12,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
-#define OPEN_FILES_MAX 256 /* semantics.md 1: 10,000 staged tensors work under `ulimit -n 512` */
+#define OPEN_FILES_MAX 256u /* semantics.md 1: 10,000 staged tensors work under `ulimit -n 512` */
 #define DATA_NAME      "%08" PRIu32 ".bytes"
 #define DATA_NAME_SIZE 24
 
 struct spool {
-    int parent; /* borrowed */
+    int parent;
     int dirfd;
     int lock_fd;
     char *name;
@@ -52,8 +53,8 @@ void spool_close(struct spool *spool)
     file_pool_free(spool->pool);
     if (spool->lock_fd >= 0)
         close(spool->lock_fd);
-    if (spool->dirfd >= 0)
-        close(spool->dirfd);
+    cleanup_close(&spool->dirfd);
+    cleanup_close(&spool->parent);
     pthread_mutex_destroy(&spool->lock);
     free(spool->name);
     free(spool);
@@ -67,14 +68,14 @@ static struct spool *spool_new(const struct spool_place *place)
     if (!spool)
         return NULL;
     *spool = (struct spool){
-        .parent = place->dirfd,
+        .parent = fcntl(place->dirfd, F_DUPFD_CLOEXEC, 3),
         .dirfd = -1,
         .lock_fd = -1,
         .name = strdup(place->name),
         .next_number = 1,
     };
     pthread_mutex_init(&spool->lock, NULL);
-    if (!spool->name) {
+    if (!spool->name || spool->parent < 0) {
         spool_close(spool);
         return NULL;
     }
@@ -89,6 +90,16 @@ static int refuse_busy(const struct spool_holder *holder, struct wfs_error *err)
     return error_rule(err, WFS_CODE_BUSY, "somebody edits this model already: pid %ld", (long)holder->pid);
 }
 
+/* Half of what the process may have at all, the rest is for everything else. */
+static unsigned open_files_max(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 >= OPEN_FILES_MAX)
+        return OPEN_FILES_MAX;
+    return limit.rlim_cur < 8 ? 4 : (unsigned)limit.rlim_cur / 2;
+}
+
 static int spool_lock(struct spool *spool, const char *mountpoint, struct wfs_error *err)
 {
     struct spool_holder holder = {0};
@@ -99,7 +110,7 @@ static int spool_lock(struct spool *spool, const char *mountpoint, struct wfs_er
     if (r < 0)
         return error_errno(err, -r, "cannot lock the staging directory %s",
                            printable_string(spool->name).text);
-    r = file_pool_new(spool->dirfd, OPEN_FILES_MAX, &spool->pool);
+    r = file_pool_new(spool->dirfd, open_files_max(), &spool->pool);
     if (r < 0)
         return error_no_memory(err);
     return 0;

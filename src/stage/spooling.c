@@ -67,8 +67,18 @@ void stage_tidy_up(struct stage *stage, bool is_committer)
     pthread_rwlock_unlock(&stage->gate);
 }
 
+/* An editor's swap file is none of a commit's business while the editor has it open. */
+static bool is_open_scratch(const struct slot *slot)
+{
+    const struct entry *entry = slot->entry;
+    return entry && entry->handles > 0 && !entry_is_part_of_model(entry) &&
+           entry->state.content.kind != CONTENT_SOURCE;
+}
+
 static void forget_slot(struct stage *stage, struct slot *slot)
 {
+    if (is_open_scratch(slot))
+        return;
     slot->removed = false;
     declaration_clear(&slot->last);
     if (slot->entry && slot->entry->staged)
@@ -95,6 +105,22 @@ void stage_forget(struct stage *stage)
     stage->document_error = NULL;
 }
 
+static void restart_journal(struct stage *stage)
+{
+    size_t bucket = 0;
+    auto_edit edit;
+
+    if (stage_start_journal(stage) < 0)
+        return;
+    edit_begin(&edit, stage);
+    for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        if (slot->entry && slot->entry->staged)
+            edit_live(&edit, slot_key(slot), &slot->entry->state);
+    }
+    (void)edit_commit(&edit);
+}
+
 void stage_clear(struct stage *stage)
 {
     stage_forget(stage);
@@ -103,8 +129,8 @@ void stage_clear(struct stage *stage)
     if (!stage->spool)
         return;
     stage_drop_spool_if_unused(stage);
-    if (stage->spool) /* readers of what was staged still hold files in it */
-        (void)stage_start_journal(stage);
+    if (stage->spool) /* readers of what was staged still hold files in it, or scratch is left */
+        restart_journal(stage);
 }
 
 /* --- making it durable --- */

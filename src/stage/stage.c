@@ -104,15 +104,30 @@ static int name_elsewhere(struct stage *stage, const char *path)
     return r < 0 ? -ENOMEM : 0;
 }
 
-static int place_spool(struct stage *stage, const struct stage_options *options, struct wfs_error *err)
+static int place_elsewhere(struct stage *stage, const char *staging, struct wfs_error *err)
 {
-    if (options->staging) {
-        int r = split_elsewhere(options->staging, &stage->spool_parent, &stage->spool_name);
-        if (r < 0)
-            return error_errno(err, -r, "cannot use %s as staging directory",
-                               printable_string(options->staging).text);
-        return name_elsewhere(stage, options->staging) == 0 ? 0 : error_no_memory(err);
-    }
+    int r = split_elsewhere(staging, &stage->spool_parent, &stage->spool_name);
+
+    if (r < 0)
+        return error_errno(err, -r, "cannot use %s as staging directory", printable_string(staging).text);
+    stage->spool_is_elsewhere = true;
+    return name_elsewhere(stage, staging) == 0 ? 0 : error_no_memory(err);
+}
+
+static void forget_place(struct stage *stage)
+{
+    cleanup_close(&stage->spool_parent);
+    stage->spool_parent = -1;
+    free(stage->spool_name);
+    free(stage->spool_path);
+    stage->spool_name = stage->spool_path = NULL;
+}
+
+int stage_place_spool(struct stage *stage, const char *staging, struct wfs_error *err)
+{
+    forget_place(stage);
+    if (staging)
+        return place_elsewhere(stage, staging, err);
     stage->spool_parent = fcntl(stage->dirfd, F_DUPFD_CLOEXEC, 3);
     stage->spool_name = spool_directory_name(stage->name);
     if (stage->spool_parent < 0 || !stage->spool_name)
@@ -172,7 +187,7 @@ int stage_open(int dirfd, const char *name, struct generation *generation,
     __attribute__((cleanup(cleanup_stage))) struct stage *stage = stage_new(dirfd, name, generation, options);
     if (!stage)
         return error_no_memory(err);
-    int r = place_spool(stage, options, err);
+    int r = stage_place_spool(stage, options->staging, err);
     if (r < 0)
         return r;
     judge_writable(stage, options);
@@ -233,8 +248,7 @@ void stage_close(struct stage *stage)
     table_free(&stage->table);
     image_unref(stage->preview);
     spool_close(stage->spool);
-    if (stage->spool_parent >= 0)
-        close(stage->spool_parent);
+    forget_place(stage);
     generation_unref(stage->generation);
     metadata_clear(&stage->metadata);
     problem_list_clear(&stage->last.problems);
@@ -243,8 +257,6 @@ void stage_close(struct stage *stage)
     free(stage->mountpoint);
     free(stage->link);
     free(stage->link_name);
-    free(stage->spool_name);
-    free(stage->spool_path);
     free(stage->document_error);
     free(stage->last_note);
     free(stage->resumed);

@@ -209,7 +209,8 @@ struct stage {
     struct spool *spool; /* NULL: nothing on disk yet */
     int spool_parent;    /* directory that the staging directory lies in */
     char *spool_name;
-    char *spool_path; /* for messages */
+    bool spool_is_elsewhere; /* -o staging=DIR */
+    char *spool_path;        /* for messages */
     struct stage_handle *writers;
     uint64_t next_id;
     _Atomic uint64_t changes;
