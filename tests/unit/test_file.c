@@ -33,6 +33,8 @@ static void setup(void)
 {
     fsync_count = 0;
     fsync_failures = 0;
+    fsync_finished = 0;
+    fsync_is_slow = false;
     scratch = scratch_open();
     ck_assert_int_eq(file_pool_new(scratch.fd, 4, &pool), 0);
 }

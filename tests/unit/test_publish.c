@@ -225,6 +225,7 @@ START_TEST(changes_are_refused_at_once_while_a_commit_runs)
     put(T, "a", sixteen, 16);
     struct entry *entry = find(T, "a");
     struct commit_observer observer = {entry, try_everything, see_published};
+    during = 0;
     ck_assert_int_eq(stage_commit(model.stage, &(struct commit_options){0}, &observer, &err), 0);
     ck_assert_int_eq(during, 2);
     struct stage_attr attr;
@@ -243,6 +244,7 @@ START_TEST(a_cancelled_commit_changed_nothing)
 {
     struct wfs_error err = {0};
     struct commit_observer observer = {NULL, cancel, see_published};
+    during = 0;
     put(T, "a", sixteen, 16);
     ck_assert_int_eq(stage_commit(model.stage, &(struct commit_options){0}, &observer, &err), -ECANCELED);
     ck_assert_int_eq(model.stage->commit_state, COMMIT_CANCELLED);

@@ -7,10 +7,16 @@
 
 static struct json_object *status;
 
+static void drop_status(void)
+{
+    json_object_put(status);
+    status = NULL;
+}
+
 static void read_status(const struct stage_face *face)
 {
     auto_bytes out = BYTES_EMPTY;
-    json_object_put(status);
+    drop_status();
     ck_assert_int_eq(stage_report_json(model.stage, face, &out), 0);
     bytes_char(&out, '\0');
     status = json_tokener_parse(out.data);
@@ -96,7 +102,7 @@ START_TEST(every_kind_of_change_is_told)
     ck_assert_has(text(false), "  renamed   z (from b)  BF16 [2,3]  12 bytes\n");
     ck_assert_has(text(true), "\033[31m");
     ck_assert_has(text(false), "mounted at: /mnt/x (pid 42)\n");
-    json_object_put(status);
+    drop_status();
 }
 
 END_TEST
@@ -115,7 +121,7 @@ START_TEST(problems_are_told_with_their_members)
     ck_assert_str_eq(at("last.ok"), "false");
     ck_assert_has(text(false), "problem: tensor 'a': SizeMismatch: ");
     ck_assert_has(text(true), "\033[33m");
-    json_object_put(status);
+    drop_status();
 }
 
 END_TEST
@@ -132,7 +138,7 @@ START_TEST(what_a_commit_did_is_told)
     ck_assert_str_eq(at("generation"), at("last.generation"));
     ck_assert_int_eq(stage_report_last_json(model.stage, &out), 0);
     bytes_char(&out, '\0');
-    json_object_put(status);
+    drop_status();
     status = json_tokener_parse(out.data);
     ck_assert_str_eq(at("ok"), "true");
     ck_assert_int_ge(atoi(at("cost.written")), 100);
@@ -144,7 +150,7 @@ START_TEST(what_a_commit_did_is_told)
     ck_assert_has(text(false), "last commit failed: ");
     stage_note(model.stage, &err);
     ck_assert_has(text(false), "last refusal: ");
-    json_object_put(status);
+    drop_status();
 }
 
 END_TEST
