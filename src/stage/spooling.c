@@ -110,9 +110,9 @@ static void restart_journal(struct stage *stage)
     size_t bucket = 0;
     auto_edit edit;
 
+    edit_begin(&edit, stage);
     if (stage_start_journal(stage) < 0)
         return;
-    edit_begin(&edit, stage);
     for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
          slot = slot_next(&stage->table, &bucket, slot)) {
         if (slot->entry && slot->entry->staged)
