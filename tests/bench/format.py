@@ -107,8 +107,8 @@ class Format:
         os.unlink(path)
 
     def write(self, side, verb):
-        """Behind the same unmeasured write whoever writes: a virtual machine's page cache costs several times as much in memory
-        that the host must give first, and which memory is found depends on who wrote before."""
+        """Behind the same unmeasured write whoever writes: what page cache costs depends on the memory that the one before left
+        (docs/performance.md, 2)."""
         path = self.path("written.safetensors")
         try:
             self.sides["weightfs"].ask("plain", path)
