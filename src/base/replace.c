@@ -6,6 +6,7 @@
 #include "base/keep.h"
 #include "base/utf8.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -66,6 +67,41 @@ static struct hidden_name hidden_name(const char *name)
     snprintf(hidden.text, sizeof hidden.text, ".%.*s.weightfs-%016llx", (int)kept, name,
              (unsigned long long)random);
     return hidden;
+}
+
+static bool is_hidden_name(const char *hidden, const char *name)
+{
+    size_t length = strlen(hidden);
+    if (length <= HIDDEN_SUFFIX_LENGTH || hidden[0] != '.')
+        return false;
+    const char *suffix = hidden + length - HIDDEN_SUFFIX_LENGTH;
+    return strncmp(suffix, ".weightfs-", 10) == 0 && strspn(suffix + 10, "0123456789abcdef") == 16 &&
+           strncmp(hidden + 1, name, (size_t)(suffix - hidden) - 1) == 0;
+}
+
+static bool is_that_file(int dirfd, const char *name, const struct file_identity *identity)
+{
+    struct stat st;
+    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    struct file_identity found = file_identity_of(&st);
+    return found.inode == identity->inode && file_identity_equal(&found, identity);
+}
+
+void replace_sweep(int dirfd, const char *name, const struct file_identity *finished)
+{
+    const struct dirent *item;
+    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (!listing) {
+        cleanup_close(&fd);
+        return;
+    }
+    while ((item = readdir(listing)) != NULL) { // NOLINT(concurrency-mt-unsafe): a stream of our own
+        if (is_hidden_name(item->d_name, name) && is_that_file(dirfd, item->d_name, finished))
+            unlinkat(dirfd, item->d_name, 0);
+    }
+    closedir(listing);
 }
 
 static void remove_name(const struct replace *replace, const char *name)

@@ -14,6 +14,8 @@
 #ifndef BASE_REPLACE_H
 #define BASE_REPLACE_H
 
+#include "base/file.h"
+
 #include <stdbool.h>
 #include <sys/stat.h>
 
@@ -41,5 +43,9 @@ int replace_sync(struct replace *replace, struct wfs_error *err);
 int replace_commit(struct replace *replace, struct wfs_error *err);
 
 void replace_free(struct replace *replace); /* NULL allowed */
+
+/* After a crash between linking and renaming the finished file lies there under a hidden name. Removes it,
+ * and nothing that is not exactly that file. */
+void replace_sweep(int dirfd, const char *name, const struct file_identity *finished);
 
 #endif

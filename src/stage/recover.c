@@ -6,6 +6,7 @@
  * (they are kept and refused).
  */
 #include "base/error.h"
+#include "base/replace.h"
 #include "stage/replay.h"
 
 #include <inttypes.h>
@@ -219,6 +220,8 @@ static int judge(struct stage *stage, const struct replay *replay, const struct 
     }
     if (!same)
         return refuse_other_model(stage, err);
+    if (replay->has_intent)
+        replace_sweep(stage->dirfd, stage->name, &replay->intent.file);
     int r = take_up(stage, replay, options->accept_unsynced, err);
     if (r < 0)
         return r;

@@ -143,13 +143,15 @@ int stage_place_spool(struct stage *stage, const char *staging, struct wfs_error
     return 0;
 }
 
-/* blobs/<40 or 64 hex digits>: the name is a digest of the bytes. */
-static bool is_cache_blob(const char *path)
+/* blobs/<40 or 64 hex digits>: the name is a digest of the bytes. snapshots/ beside it are links to those. */
+static bool is_in_cache(const char *path)
 {
     const char *slash = strrchr(path, '/');
     if (!slash)
         return false;
     size_t length = strlen(slash + 1);
+    if (strstr(path, "/models--") && strstr(path, "/snapshots/"))
+        return true;
     return (length == 40 || length == 64) && strspn(slash + 1, "0123456789abcdef") == length &&
            slash - path >= 6 && memcmp(slash - 6, "/blobs", 6) == 0;
 }
@@ -167,7 +169,7 @@ static void judge_writable(struct stage *stage, const struct stage_options *opti
     if (options->read_only)
         (void)error_rule(why, WFS_CODE_READ_ONLY, "%s: mounted read-only (-o ro)",
                          printable_string(stage->path).text);
-    else if (is_cache_blob(stage->path))
+    else if (is_in_cache(stage->path))
         (void)error_rule(
             why, WFS_CODE_READ_ONLY,
             "%s: belongs to a Hugging Face cache, where nothing is changed; mount it with -o output=PATH to "
