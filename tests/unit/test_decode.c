@@ -178,6 +178,9 @@ START_TEST(a_wrong_metadata_value_is_named_and_a_tensor_in_its_place_recognised)
                        HEADER_OFFICIAL,
                        "InvalidHeaderDeserialization: no tensor can be called __metadata__, its 'shape' must "
                        "be a string, found an array (byte 47 of the file)");
+    ck_assert_sentence("{\"__metadata__\":{\"shape\":1}}", 0, HEADER_OFFICIAL,
+                       "InvalidHeaderDeserialization: the value of 'shape' in __metadata__ must be a string, "
+                       "found a number (byte 33 of the file)");
 }
 
 END_TEST

@@ -46,6 +46,8 @@ START_TEST(strings_are_unescaped_in_place)
     STRING("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t");
     STRING("\"a\\u0041\\u00e9\\u20ac\\ud83d\\ude00z\"", "aA\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z");
     STRING("\"\\u0000\"", "\0");
+    STRING("\"\\u007f\\u0080\\u07ff\\u0800\\ud800\\udc00\"",
+           "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xf0\x90\x80\x80");
     STRING("\"\\uFFFF\\uD7FF\\uE000\\uDBFF\\uDFFF\"", "\xef\xbf\xbf\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf");
     STRING("\"\x7f\xc3\xa9 plain, long enough for several words at once\"",
            "\x7f\xc3\xa9 plain, long enough for several words at once");

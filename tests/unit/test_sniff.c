@@ -33,6 +33,8 @@ START_TEST(common_files_are_named_for_what_they_are)
     KIND("{\n  \"error\": \"not found\"}", "JSON");
     KIND("Entry not found", "text");
     KIND("\xc3\xa9t\xc3\xa9", "text");
+    KIND("cut in a character \xf0\x9f\x98", "text");
+    KIND("not UTF-8 \xf0\x9f\x98\xff", NULL);
     KIND("\0\0\0\0\0\0\0\0\0\0", "zero");
 }
 

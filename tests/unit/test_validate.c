@@ -175,6 +175,14 @@ START_TEST(all_problems_of_form_are_listed_and_offsets_are_not_guessed_at)
                        "89||||InvalidHeaderDeserialization\n"
                        "103|c|||InvalidHeaderDeserialization\n"
                        "103|c|||InvalidHeaderDeserialization\n");
+    ck_assert_problems("{\"a\":[\"U8\",[\"1\",[[2]],null,-1],[0,{}]],\"b\":[\"U8\",7,[]]}", 0, 0,
+                       "20|a|||InvalidHeaderDeserialization\n"
+                       "24|a|||InvalidHeaderDeserialization\n"
+                       "30|a|||InvalidHeaderDeserialization\n"
+                       "35|a|||InvalidHeaderDeserialization\n"
+                       "42|a|||InvalidHeaderDeserialization\n"
+                       "57|b|||InvalidHeaderDeserialization\n"
+                       "59|b|||InvalidHeaderDeserialization\n");
 }
 
 END_TEST
