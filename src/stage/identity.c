@@ -49,7 +49,7 @@ static int hash_header(int fd, uint64_t size, uint32_t *ret_hash)
 int base_identity_check(int dirfd, const char *name, const struct base_identity *identity)
 {
     struct stat st;
-    uint32_t hash;
+    uint32_t hash = 0;
     auto_close int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
     if (fd < 0 || fstat(fd, &st) < 0)
