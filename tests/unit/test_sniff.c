@@ -27,6 +27,8 @@ START_TEST(common_files_are_named_for_what_they_are)
     KIND("\x93NUMPY\1\0v\0{'descr'", ".npy");
     KIND("<!DOCTYPE html>", "HTML");
     KIND("\xef\xbb\xbf\n <HTML lang=en>", "HTML");
+    KIND("<head><title>", "HTML");
+    KIND("<BODY>", "HTML");
     KIND("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>", "XML");
     KIND("{\"a\":{\"dtype\":\"F32\"}}", "JSON");
     KIND("{}", "JSON");
