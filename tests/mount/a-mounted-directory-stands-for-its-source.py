@@ -23,6 +23,8 @@ with Mount("d/m.safetensors", "mnt") as m:
     # A daemon that does not answer is given up.
     pid = m.pid()
     os.kill(pid, signal.SIGSTOP)
+    while any(read(f"/proc/{pid}/task/{task}/stat").rsplit(b")", 1)[1].split()[0] != b"T" for task in os.listdir(f"/proc/{pid}/task")):
+        time.sleep(0.01)  # a signal takes its time
     try:
         began = time.monotonic()
         result = weightfs("ls", "mnt", code=None, timeout=20)
