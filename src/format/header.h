@@ -19,9 +19,11 @@ enum header_mode {
     HEADER_STRICT = 1 << 0, /* and the STRICT rules */
     HEADER_STSW =
         1 << 1, /* tolerate what stsw writes: gaps, trailing bytes, __version__, CRC inside entries */
-    HEADER_DOCUMENT = 1 << 2, /* a metadata.json that a person wrote: data_offsets may be missing or anything
-                               * that is JSON, dtype and shape may be missing too (dtype = WFS_DTYPE_COUNT,
-                               * shape NULL), no offset is checked */
+    HEADER_DOCUMENT =
+        1 << 2, /* a metadata.json that a person wrote: data_offsets may be missing or anything
+                 * that is JSON, dtype and shape may be missing too (dtype = WFS_DTYPE_COUNT,
+                 * shape NULL), no offset is checked. Problems are DOCUMENT_INVALID or DTYPE_UNKNOWN,
+                 * told with line and column; a problem's offset counts from the document's first byte */
 };
 
 enum header_metadata_state {
@@ -43,7 +45,8 @@ int header_decode(char *json, size_t length, uint64_t file_size, unsigned mode,
                   struct wfs_header **ret_header, struct wfs_error *err);
 
 /* The same, telling every problem to `report`; returns 0 when the file is readable, -EINVAL when not, or what
- * `report` returned. *ret_header may stay NULL. */
+ * `report` returned. *ret_header may stay NULL. Behind a syntax error nothing is told; where entries are
+ * wrong or names occur twice, nothing of where bytes lie. */
 int header_check(char *json, size_t length, uint64_t file_size, unsigned mode, wfs_report *report,
                  void *context, struct wfs_header **ret_header);
 
