@@ -89,11 +89,23 @@ int mounted_find(const char *path, struct mountinfo *ret_mount)
 
 /* --- reading, with patience ------------------------------------------------------------------- */
 
+/* A request that the daemon took and does not answer cannot be killed: whoever waits for the end of our
+ * output must not wait for the child that is left behind. */
+static void let_go_of_output(void)
+{
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = 0; nothing >= 0 && fd <= STDERR_FILENO; fd++)
+        dup2(nothing, fd);
+}
+
 /* Runs in a child of its own, which can be left behind: an errno, then the bytes. */
 static void read_in_child(const char *path, int out)
 {
     char buffer[65536];
     int errnum = 0;
+
+    let_go_of_output();
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t count = fd < 0 ? -1 : read(fd, buffer, sizeof(buffer));
 
