@@ -12,7 +12,7 @@ rm mnt/staging/tensors/a
 umount_model mnt
 strace -f -o trace -e inject=renameat,renameat2,rename:signal=KILL weightfs commit m.safetensors && fail "was not killed"
 cmp before m.safetensors
-hidden=$(ls -A | grep -E '^\.m\.safetensors\.weightfs-[0-9a-f]{16}$') || skip "killed before the link: $(tail -n 1 trace)"
+hidden=$(find . -maxdepth 1 -printf '%f\n' | grep -E '^\.m\.safetensors\.weightfs-[0-9a-f]{16}$') || skip "killed before the link: $(tail -n 1 trace)"
 touch .m.safetensors.weightfs-0123456789abcdef
 mount_model m.safetensors mnt
 [ ! -e "$hidden" ] || fail "$hidden is still there"
