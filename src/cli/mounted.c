@@ -182,8 +182,8 @@ static int fail(const struct mountinfo *mount, int r, struct wfs_error *err)
 {
     struct printable point = printable_string(mount->point);
 
-    if (r == -ENOTCONN)
-        return error_errno(err, ENOTCONN, "%s: the daemon has died; 'weightfs umount' clears the mount away",
+    if (r == -ENOTCONN || r == -ECONNABORTED)
+        return error_errno(err, -r, "%s: the daemon has died; 'weightfs umount' clears the mount away",
                            point.text);
     if (r != -ETIMEDOUT)
         return error_errno(err, -r, "%s", point.text);

@@ -82,7 +82,7 @@ static bool is_dead(const char *path)
 
     pid_t child = fork();
     if (child == 0)
-        _exit(statvfs(path, &st) < 0 && errno == ENOTCONN);
+        _exit(statvfs(path, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED));
     for (int i = 0; child > 0 && i < PATIENCE_MILLISECONDS; i++) {
         if (waitpid(child, &status, WNOHANG) == child)
             return WIFEXITED(status) && WEXITSTATUS(status) == 1;

@@ -176,6 +176,7 @@ static void leave_unsettled(void)
     write_all(open_file(PLACE_NPY, "half.npy", O_WRONLY | O_CREAT), npy, length - 1, 0);
     struct stage_handle *document = open_file(PLACE_ROOT, "metadata.json", O_WRONLY | O_TRUNC);
     write_all(document, "{\"a\":{\"dtype\":\"I32\"}}", 21, 0);
+    free(npy);
 }
 
 START_TEST(what_nobody_is_left_to_close_is_settled)

@@ -74,7 +74,8 @@ static void look(const char *name)
     assert_expected(entry_attr(model.stage, entry, PLACE_TENSORS, &attr));
     if (stage_open_entry(model.stage, entry, PLACE_TENSORS, O_RDONLY, &handle) == 0) {
         ck_assert_int_eq(stage_image(handle, &image), 0);
-        ck_assert_int_ge(image_read(image, data, sizeof data, 0), 0);
+        ssize_t count = image_read(image, data, sizeof data, 0);
+        ck_assert(count >= 0 || count == -ESTALE); /* cut by another thread meanwhile */
         image_unref(image);
         stage_release(handle);
     }
