@@ -29,7 +29,7 @@ static bool looks_hashed(const char *file_name, size_t length)
     if (length < SUFFIX_SIZE || file_name[length - SUFFIX_SIZE] != '~')
         return false;
     for (size_t i = length - HASH_DIGITS; i < length; i++)
-        if (!strchr("0123456789abcdef", file_name[i]) || file_name[i] == '\0')
+        if (!strchr("0123456789abcdef", file_name[i]))
             return false;
     return true;
 }

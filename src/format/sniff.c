@@ -80,7 +80,7 @@ static const char *sniff_zip(const char *bytes, size_t size)
         if (contains(name, length, "data.pkl") || contains(name, length, "/version") ||
             contains(name, length, ".format_version"))
             return "a PyTorch .pt file (zip)";
-        if (contains(name, length, ".keras") || contains(name, length, "metadata.json"))
+        if (contains(name, length, "metadata.json"))
             return "a Keras .keras file (zip)";
     }
     return "a zip archive, perhaps a PyTorch .pt file";

@@ -234,6 +234,20 @@ START_TEST(an_official_rule_comes_before_a_strict_one)
 
 END_TEST
 
+START_TEST(nobody_need_listen_to_the_error)
+{
+    static const char *const texts[] = {" {}", "{", "\xff", "{\"a\":[\"U8\",[1],[0,2]]}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        size_t length = strlen(texts[i]);
+        struct wfs_header *header = NULL;
+        ck_assert_int_eq(header_decode(copy_text(texts[i], length), length, HEADER_PREFIX + length,
+                                       HEADER_STRICT, &header, NULL),
+                         -EINVAL);
+    }
+}
+
+END_TEST
+
 START_TEST(stsw_files_are_read_when_asked_to)
 {
     static const char text[] =
@@ -297,6 +311,7 @@ int main(void)
         bytes_that_are_not_utf8_come_before_any_other_problem,
         strict_rules_have_a_code_each,
         an_official_rule_comes_before_a_strict_one,
+        nobody_need_listen_to_the_error,
         stsw_files_are_read_when_asked_to,
         a_checksum_is_a_whole_number_of_32_bits,
     };

@@ -111,6 +111,11 @@ START_TEST(a_position_counts_from_one)
         ck_assert_uint_eq(line, expected[i][1]);
         ck_assert_uint_eq(column, expected[i][2]);
     }
+    size_t line = 0;
+    size_t column = 0;
+    header_position("\nx", 2, 1, &line, &column);
+    ck_assert_uint_eq(line, 2);
+    ck_assert_uint_eq(column, 1);
 }
 
 END_TEST

@@ -208,6 +208,14 @@ START_TEST(sizes_beyond_any_file_are_refused)
         -EINVAL);
     ck_assert_int_eq(err.code, WFS_CODE_VALIDATION_OVERFLOW);
     plan.count = 0;
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    for (size_t i = 0; i < 5; i++) /* each can be, all together are more than 2^63 bytes */
+        add(&plan, names[i], WFS_U8, (UINT64_C(1) << 61) - 1, LAYOUT_NEW);
+    ck_assert_int_eq(layout_place(plan.items, 4, NULL, (struct layout){LAYOUT_CANONICAL, 0}, &used, &err), 0);
+    ck_assert_int_eq(layout_place(plan.items, 5, NULL, (struct layout){LAYOUT_CANONICAL, 0}, &used, &err),
+                     -EINVAL);
+    ck_assert_str_eq(err.text, "tensor 'e': ValidationOverflow: the model would be larger than any file");
+    plan.count = 0;
     add(&plan, "a", WFS_F4, 3, LAYOUT_NEW);
     ck_assert_int_eq(
         layout_place(plan.items, plan.count, NULL, (struct layout){LAYOUT_CANONICAL, 0}, &used, &err),
@@ -219,19 +227,11 @@ END_TEST
 
 START_TEST(a_layout_is_spelled_keep_canonical_or_align)
 {
-    static const char *const wrong[] = {"",
-                                        "Keep",
-                                        "keep ",
-                                        "align",
-                                        "align=",
-                                        "align=0",
-                                        "align=4",
-                                        "align=12",
-                                        "align=-8",
-                                        "align=8x",
-                                        "align= 8",
-                                        "align=33554432",
-                                        "align=18446744073709551616"};
+    static const char *const wrong[] = {"",         "Keep",           "keep ",
+                                        "align",    "align=",         "align=0",
+                                        "align=4",  "align=12",       "alogn=64",
+                                        "align:64", "align=-8",       "align=8x",
+                                        "align= 8", "align=33554432", "align=18446744073709551616"};
     struct layout layout;
     ck_assert_int_eq(layout_parse("keep", &layout), 0);
     ck_assert_int_eq(layout.kind, LAYOUT_KEEP);

@@ -51,11 +51,12 @@ START_TEST(zips_are_told_apart_by_their_first_member)
         const char *member;
         const char *kind;
     } members[] = {
-        {"archive/data.pkl", ".pt" },
-        {"archive/version",  ".pt" },
-        {"weight.npy",       ".npz"},
-        {"README",           "zip" },
-        {"",                 "zip" }
+        {"archive/data.pkl", ".pt"   },
+        {"archive/version",  ".pt"   },
+        {"weight.npy",       ".npz"  },
+        {"metadata.json",    ".keras"},
+        {"README",           "zip"   },
+        {"",                 "zip"   }
     };
 
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
