@@ -255,3 +255,12 @@ void error_prefix(struct wfs_error *err, const char *format, ...)
     memcpy(raw + strlen(raw), err->text, strlen(err->text) + 1);
     set_text(err, raw);
 }
+
+void error_suffix(struct wfs_error *err, const char *words)
+{
+    if (!err)
+        return;
+    char raw[RAW_SIZE + sizeof err->text];
+    snprintf(raw, sizeof raw, "%s%s", err->text, words);
+    set_text(err, raw);
+}

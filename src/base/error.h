@@ -34,4 +34,7 @@ int error_no_memory(struct wfs_error *err);
 /* Puts a context in front of the sentence: "model.safetensors: " */
 void error_prefix(struct wfs_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* And words behind it: "; nothing was changed" */
+void error_suffix(struct wfs_error *err, const char *words);
+
 #endif

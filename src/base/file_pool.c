@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/file_internal.h"
+#include "base/io.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -50,15 +51,6 @@ static void close_descriptor(struct file *file)
 
 /* --- syncing ---------------------------------------------------------------------------------- */
 
-static int sync_descriptor(int fd)
-{
-    int r = -1;
-    do {
-        r = fsync(fd);
-    } while (r < 0 && errno == EINTR);
-    return r;
-}
-
 /* An fsync writes a file out and waits for the file system's journal. When the others are on their way out by
  * then, one wait does for all of them: the fsyncs that follow find their work done. The pool is locked. */
 static void send_out_idle(struct file_pool *pool)
@@ -78,7 +70,7 @@ static void sync_pinned(struct file *file)
     file->is_dirty = false; /* what is written from here on is the next fsync's */
     file->is_going_out = false;
     pthread_mutex_unlock(&file->pool->mutex);
-    if (was_dirty && sync_descriptor(file->fd) < 0)
+    if (was_dirty && io_sync(file->fd) < 0)
         file_latch(file, EIO);
 }
 
@@ -235,7 +227,7 @@ static void pool_file_free(struct file *file)
     if (file->unlink_on_last)
         unlinkat(file->pool->dirfd, file->name, 0);
     else if (file->fd >= 0 && file->is_dirty)
-        sync_descriptor(file->fd);
+        io_sync(file->fd);
     if (file->fd >= 0) {
         auto_lock(&file->pool->mutex);
         close_descriptor(file);

@@ -43,6 +43,14 @@ int io_write_at(int fd, const void *data, size_t length, uint64_t offset)
     return 0;
 }
 
+int io_sync(int fd)
+{
+    while (fsync(fd) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}
+
 /* Somebody else may have made a shared terminal or pipe non-blocking. */
 static void wait_until_writable(int fd)
 {

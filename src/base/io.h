@@ -15,6 +15,9 @@ int io_write_at(int fd, const void *data, size_t length, uint64_t offset);
 /* At the descriptor's own position, for pipes, terminals and append-only files. */
 int io_write(int fd, const void *data, size_t length);
 
+/* fsync. */
+int io_sync(int fd);
+
 /* Reads up to `length` bytes at `offset`; fewer only at the end of the file. Returns the count or a negative
  * errno. */
 ssize_t io_read_some(int fd, void *buffer, size_t length, uint64_t offset);

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "base/keep.h"
 #include "base/utf8.h"
 
@@ -240,14 +241,6 @@ void replace_free(struct replace *replace)
 
 /* --- sync ------------------------------------------------------------------------------------- */
 
-static int sync_fd(int fd)
-{
-    while (fsync(fd) < 0)
-        if (errno != EINTR)
-            return -errno;
-    return 0;
-}
-
 int replace_sync(struct replace *replace, struct wfs_error *err)
 {
     if (replace->state != REPLACE_WRITING && replace->state != REPLACE_SYNCED)
@@ -258,7 +251,7 @@ int replace_sync(struct replace *replace, struct wfs_error *err)
         error_prefix(err, "%s: ", printable_string(replace->name).text);
         return r;
     }
-    r = sync_fd(replace->fd);
+    r = io_sync(replace->fd);
     if (r < 0)
         return fail(replace, err, -r, "cannot sync the new file");
     replace->state = REPLACE_SYNCED;
@@ -359,7 +352,7 @@ static int publish_over(struct replace *replace, struct wfs_error *err)
 /* A file system that cannot sync a directory has said all that can be known. */
 static int sync_directory(const struct replace *replace)
 {
-    int r = sync_fd(replace->dirfd);
+    int r = io_sync(replace->dirfd);
     return r == -EINVAL || r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r;
 }
 

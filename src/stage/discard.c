@@ -3,30 +3,29 @@
  * Dropping edits: all of them, or those of some names.
  */
 #include "base/error.h"
-#include "stage/record.h"
+#include "stage/pending.h"
 
 #include <fnmatch.h>
 #include <string.h>
 
 static int drop_everything(struct stage *stage, struct wfs_error *err)
 {
-    auto_bytes payload = BYTES_EMPTY;
     int r = 0;
 
     pthread_rwlock_wrlock(&stage->gate);
     {
         auto_lock(&stage->lock);
         if (stage->spool && spool_journal(stage->spool)) {
-            record_put_drop(&payload);
-            r = payload.failed ? -ENOMEM
-                               : journal_append(spool_journal(stage->spool), payload.data, payload.length);
-            r = r < 0 ? r : journal_sync(spool_journal(stage->spool));
+            auto_edit edit;
+            edit_begin(&edit, stage);
+            edit_everything_gone(&edit);
+            r = edit_commit_durably(&edit);
         }
         if (r == 0)
             stage_clear(stage);
     }
     pthread_rwlock_unlock(&stage->gate);
-    return r < 0 ? error_errno(err, -r, "cannot write the journal of staged edits") : 0;
+    return r < 0 ? error_journal(stage, r, err) : 0;
 }
 
 /* --- single names --- */
@@ -138,10 +137,8 @@ static int journal_drops(struct stage *stage, const struct drop_list *list, stru
         edit_metadata(&edit, false, &(struct metadata_map){0});
         edit_forget(&edit, (struct key){SPACE_DOCUMENT, "", 0});
     }
-    int r = edit_commit(&edit);
-    if (r == 0 && stage->spool)
-        r = journal_sync(spool_journal(stage->spool));
-    return r < 0 ? error_errno(err, -r, "cannot write the journal of staged edits") : 0;
+    int r = edit_commit_durably(&edit);
+    return r < 0 ? error_journal(stage, r, err) : 0;
 }
 
 static void apply_drops(struct stage *stage, const struct drop_list *list)

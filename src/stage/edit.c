@@ -54,12 +54,22 @@ void edit_forget(struct edit *edit, struct key key)
     record_put_forget(&edit->payload, key);
 }
 
+void edit_intent(struct edit *edit, const struct base_identity *identity)
+{
+    record_put_intent(&edit->payload, identity);
+}
+
+void edit_everything_gone(struct edit *edit)
+{
+    record_put_drop(&edit->payload);
+}
+
 void edit_metadata(struct edit *edit, bool staged, const struct metadata_map *map)
 {
     record_put_metadata(&edit->payload, staged, map);
 }
 
-int edit_commit(struct edit *edit)
+static int commit_by(struct edit *edit, int (*append)(struct journal *, const void *, size_t))
 {
     if (edit->payload.failed)
         return -ENOMEM;
@@ -68,7 +78,17 @@ int edit_commit(struct edit *edit)
     int r = stage_ensure_spool(edit->stage);
     if (r < 0)
         return r;
-    return journal_append(spool_journal(edit->stage->spool), edit->payload.data, edit->payload.length);
+    return append(spool_journal(edit->stage->spool), edit->payload.data, edit->payload.length);
+}
+
+int edit_commit(struct edit *edit)
+{
+    return commit_by(edit, journal_append);
+}
+
+int edit_commit_durably(struct edit *edit)
+{
+    return commit_by(edit, journal_append_durably);
 }
 
 void edit_end(struct edit *edit)
@@ -100,9 +120,10 @@ void spool_file_doomed(struct stage *stage, const struct entry_state *state)
 {
     if (state->content.kind != CONTENT_SPOOL || !state->content.spool)
         return;
-    /* bytes that a power loss must not take may go only after the journal stopped naming them */
-    if (state->synced && stage->spool)
-        (void)journal_sync(spool_journal(stage->spool));
+    /* bytes that a power loss must not take may go only after the journal stopped naming them; else the next
+     * mount sweeps them up */
+    if (state->synced && stage->spool && journal_sync(spool_journal(stage->spool)) < 0)
+        return;
     file_unlink_on_last(state->content.spool);
 }
 

@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -31,6 +32,7 @@ struct journal {
     uint64_t durable; /* of them, known to be on disk */
     uint64_t wanted;  /* end of the last record that says something */
     int error;        /* latched */
+    unsigned rewrites;
 };
 
 static void put_u32(unsigned char *at, uint32_t value)
@@ -199,30 +201,41 @@ int journal_open(int dirfd, journal_replay *replay, void *context, struct journa
     return 0;
 }
 
-/* With the lock held. */
-static int append_record(struct journal *journal, const unsigned char mark[4], const void *payload,
-                         size_t length)
+static int write_record(int fd, uint64_t at, const unsigned char mark[4], uint64_t durable,
+                        const void *payload, size_t length)
 {
     auto_free unsigned char *record = malloc(RECORD_HEAD + length);
     if (!record)
         return -ENOMEM;
     memcpy(record, mark, 4);
     put_u32(record + 4, (uint32_t)length);
-    put_u32(record + 8, (uint32_t)journal->durable);
-    put_u32(record + 12, (uint32_t)(journal->durable >> 32));
+    put_u32(record + 8, (uint32_t)durable);
+    put_u32(record + 12, (uint32_t)(durable >> 32));
     if (length)
         memcpy(record + RECORD_HEAD, payload, length);
     put_u32(record + 16, record_crc(record, record + RECORD_HEAD, length));
+    return io_write_at(fd, record, RECORD_HEAD + length, at);
+}
 
-    int r = io_write_at(journal->fd, record, RECORD_HEAD + length, journal->end);
-    if (r < 0) {
-        /* half a record must not stay: the next one would lie behind damage */
-        if (ftruncate(journal->fd, (off_t)journal->end) < 0)
-            journal->error = -r;
-        return r;
-    }
-    journal->end += RECORD_HEAD + length;
-    return 0;
+/* Half a record, or one that could not be synced, must not stay. With the lock held. */
+static void cut_to(struct journal *journal, uint64_t end, int errnum)
+{
+    if (ftruncate(journal->fd, (off_t)end) < 0)
+        journal->error = errnum;
+    journal->end = end;
+}
+
+/* With the lock held. */
+static int append_record(struct journal *journal, const unsigned char mark[4], const void *payload,
+                         size_t length)
+{
+    int r = write_record(journal->fd, journal->end, mark, journal->durable, payload, length);
+
+    if (r < 0)
+        cut_to(journal, journal->end, -r);
+    else
+        journal->end += RECORD_HEAD + length;
+    return r;
 }
 
 int journal_append(struct journal *journal, const void *payload, size_t length)
@@ -250,19 +263,98 @@ static void note_durable(struct journal *journal, uint64_t end)
 
 int journal_sync(struct journal *journal)
 {
+    if (!journal)
+        return 0;
     pthread_mutex_lock(&journal->lock);
     uint64_t end = journal->end;
+    unsigned rewrites = journal->rewrites;
     int error = journal->error;
     bool done = journal->durable >= journal->wanted;
     pthread_mutex_unlock(&journal->lock);
     if (error || done)
         return -error;
 
-    int r = fsync(journal->fd) < 0 ? -errno : 0;
+    int r = io_sync(journal->fd);
     auto_lock(&journal->lock);
+    if (rewrites != journal->rewrites)
+        return -journal->error; /* all of it is in the new file, and on disk */
     if (r < 0)
         journal->error = -r;
     else
         note_durable(journal, end);
+    return r;
+}
+
+int journal_append_durably(struct journal *journal, const void *payload, size_t length)
+{
+    auto_lock(&journal->lock);
+    uint64_t end = journal->end;
+    uint64_t wanted = journal->wanted;
+
+    if (journal->error)
+        return -journal->error;
+    if (length > JOURNAL_RECORD_MAX)
+        return -EFBIG;
+    int r = append_record(journal, record_mark, payload, length);
+    if (r < 0)
+        return r;
+    journal->wanted = journal->end;
+    r = io_sync(journal->fd);
+    if (r < 0) {
+        journal->error = -r;
+        journal->wanted = wanted;
+        cut_to(journal, end, -r);
+    } else {
+        note_durable(journal, journal->end);
+    }
+    return r;
+}
+
+int journal_error(struct journal *journal)
+{
+    auto_lock(&journal->lock);
+    return -journal->error;
+}
+
+/* --- a new one in its place --- */
+
+static int write_new(int dirfd, const void *payload, size_t length, int *ret_fd)
+{
+    auto_close int fd =
+        openat(dirfd, JOURNAL_NEW_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    int r = io_write_at(fd, journal_magic, sizeof(journal_magic), 0);
+    r = r < 0 ? r : write_record(fd, sizeof(journal_magic), record_mark, 0, payload, length);
+    r = r < 0 ? r : io_sync(fd);
+    if (r == 0 && renameat(dirfd, JOURNAL_NEW_NAME, dirfd, JOURNAL_NAME) < 0)
+        r = -errno;
+    if (r < 0) {
+        (void)unlinkat(dirfd, JOURNAL_NEW_NAME, 0);
+        return r;
+    }
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+int journal_rewrite(struct journal *journal, int dirfd, const void *payload, size_t length)
+{
+    auto_close int fd = -1;
+    auto_lock(&journal->lock);
+
+    if (length > JOURNAL_RECORD_MAX)
+        return -EFBIG;
+    int r = write_new(dirfd, payload, length, &fd);
+    if (r == 0 && dup3(fd, journal->fd, O_CLOEXEC) < 0) /* others may be using the number */
+        r = -errno;
+    if (r < 0)
+        return r;
+    journal->end = journal->wanted = sizeof(journal_magic) + RECORD_HEAD + length;
+    journal->durable = 0;
+    journal->rewrites++;
+    r = io_sync(dirfd);
+    journal->error = -r;
+    if (r == 0)
+        note_durable(journal, journal->end);
     return r;
 }

@@ -15,7 +15,8 @@
 
 struct journal;
 
-#define JOURNAL_NAME "journal"
+#define JOURNAL_NAME     "journal"
+#define JOURNAL_NEW_NAME "journal.new" /* on its way to the other name */
 
 #define JOURNAL_RECORD_MAX (256u << 20) /* bytes of one payload */
 
@@ -34,9 +35,19 @@ int journal_create(int dirfd, struct journal **ret_journal, struct wfs_error *er
  * appended. */
 int journal_append(struct journal *journal, const void *payload, size_t length);
 
-/* Everything appended so far is durable afterwards. A failure latches. Of no journal (NULL) that is nothing.
- */
+/* Everything appended so far is durable afterwards. A failure latches: what the disk has is not known any
+ * more, and asking again would not tell. Of no journal (NULL) that is nothing. */
 int journal_sync(struct journal *journal);
+
+/* Both: on failure nothing was appended, or the journal is latched and the record was cut off again. */
+int journal_append_durably(struct journal *journal, const void *payload, size_t length);
+
+/* The latched error, negative; 0: none. */
+int journal_error(struct journal *journal);
+
+/* Puts a journal of this one record, on disk, in the place of the old one in `dirfd`, which may be latched.
+ * A crash leaves the old one or the new one. */
+int journal_rewrite(struct journal *journal, int dirfd, const void *payload, size_t length);
 
 void journal_close(struct journal *journal); /* NULL allowed */
 

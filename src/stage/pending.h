@@ -80,6 +80,8 @@ void spool_file_doomed(struct stage *stage, const struct entry_state *state);
 /* Deletes the staging directory when nothing in it is needed any more. */
 void stage_drop_spool_if_unused(struct stage *stage);
 
+struct base_identity;
+
 /* --- edit.c: one atomic change of names and states --- */
 
 struct edit {
@@ -92,7 +94,10 @@ void edit_live(struct edit *edit, struct key key, const struct entry_state *stat
 void edit_removed(struct edit *edit, struct key key, const struct declaration *last);
 void edit_forget(struct edit *edit, struct key key); /* as if nothing had ever been staged there */
 void edit_metadata(struct edit *edit, bool staged, const struct metadata_map *map);
-int edit_commit(struct edit *edit); /* journals it all, or nothing */
+void edit_intent(struct edit *edit, const struct base_identity *identity);
+void edit_everything_gone(struct edit *edit);
+int edit_commit(struct edit *edit);         /* journals it all, or nothing */
+int edit_commit_durably(struct edit *edit); /* and a power loss does not take it */
 void edit_end(struct edit *edit);
 #define auto_edit __attribute__((cleanup(edit_end))) struct edit
 
@@ -202,6 +207,15 @@ int stage_ensure_spool(struct stage *stage);
 /* Where the staging directory is or will be: `staging`, or (NULL) beside the target. */
 int stage_place_spool(struct stage *stage, const char *staging, struct wfs_error *err);
 int stage_start_journal(struct stage *stage); /* a new one that says which model the edits lie upon */
+
+/* --- renew.c --- */
+
+/* Which model the edits lie upon, as the first item of a journal. */
+void put_base(struct stage *stage, struct bytes *out);
+/* Writes a latched journal anew from what is in memory, which the caller did not change yet. stage->lock
+ * held. */
+int stage_renew_journal(struct stage *stage);
+int error_journal(const struct stage *stage, int r, struct wfs_error *err);
 
 /* Drops everything staged, in memory and on disk; stage->lock held. The edits must be journalled as gone or
  * superseded. */

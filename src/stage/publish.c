@@ -6,7 +6,6 @@
  */
 #include "base/error.h"
 #include "stage/commit.h"
-#include "stage/record.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -143,35 +142,38 @@ static int validate(struct commit *commit, struct wfs_error *err)
 
 /* --- 8 and 9: publishing --- */
 
-static int journal_intent(struct commit *commit, struct wfs_error *err)
+static int append_intent(struct stage *stage, const struct base_identity *identity)
 {
-    struct stage *stage = commit->stage;
-    auto_bytes payload = BYTES_EMPTY;
-    struct base_identity identity = base_identity_of(commit->next);
-    int r;
-    {
-        auto_lock(&stage->lock);
-        r = stage_ensure_spool(stage);
-    }
-    record_put_intent(&payload, &identity);
-    if (r == 0 && payload.failed)
-        r = -ENOMEM;
-    if (r == 0)
-        r = journal_append(spool_journal(stage->spool), payload.data, payload.length);
-    if (r == 0)
-        r = journal_sync(spool_journal(stage->spool));
-    return r < 0 ? error_errno(err, -r, "cannot write the journal of staged edits") : 0;
+    auto_edit edit;
+    auto_lock(&stage->lock);
+
+    edit_begin(&edit, stage);
+    edit_intent(&edit, identity);
+    stage->intent = identity;
+    return edit_commit(&edit);
+}
+
+static void forget_intent(struct stage *stage)
+{
+    auto_lock(&stage->lock);
+    stage->intent = NULL;
 }
 
 static int publish(struct commit *commit, struct wfs_error *err)
 {
+    struct stage *stage = commit->stage;
+    struct base_identity identity = base_identity_of(commit->next);
+
     int r = commit_check_target(commit, err);
-    r = r < 0 ? r : journal_intent(commit, err);
-    r = r < 0 ? r : check_cancelled(commit->stage, err);
     if (r < 0)
         return r;
-    r = replace_commit(commit->replace, err);
+    r = append_intent(stage, &identity);
+    r = r < 0 ? r : stage_sync_names(stage);
+    r = r < 0 ? error_journal(stage, r, err) : check_cancelled(stage, err);
+    if (r == 0)
+        r = replace_commit(commit->replace, err);
     commit->unsure = r > 0;
+    forget_intent(stage);
     return r < 0 ? r : 0;
 }
 
@@ -260,7 +262,7 @@ static int commit_steps(struct commit *commit, struct wfs_error *err)
     commit_warn_of_links(commit);
     r = stage_sync_all(stage);
     if (r < 0)
-        (void)error_errno(err, -r, "cannot sync the staged files"); /* the plan names the tensor */
+        (void)error_journal(stage, r, err); /* of a staged file the plan names the tensor */
     int planned = make_plan(commit, err);
     r = planned < 0 ? planned : r;
     r = r < 0 ? r : commit_check_space(commit, err);

@@ -16,12 +16,8 @@
 static int append_base(struct stage *stage)
 {
     auto_bytes payload = BYTES_EMPTY;
-    struct record_base base = {.identity = base_identity_of(stage->generation)};
-    struct boot_id boot = boot_id_now();
 
-    (void)snprintf(base.boot_id, sizeof(base.boot_id), "%s", boot.text);
-    (void)snprintf(base.target, sizeof(base.target), "%s", stage->name);
-    record_put_base(&payload, &base);
+    put_base(stage, &payload);
     if (payload.failed)
         return -ENOMEM;
     return journal_append(spool_journal(stage->spool), payload.data, payload.length);

@@ -22,7 +22,7 @@ int stage_ensure_spool(struct stage *stage)
     struct wfs_error err = {0};
 
     if (stage->spool)
-        return spool_journal(stage->spool) ? 0 : stage_start_journal(stage);
+        return spool_journal(stage->spool) ? stage_renew_journal(stage) : stage_start_journal(stage);
     int r = spool_create(&place, stage->mountpoint, &stage->spool, &err);
     if (r == 0 && has_journal(stage->spool)) {
         spool_close(stage->spool);
@@ -224,13 +224,16 @@ int stage_sync_names(struct stage *stage)
     auto_change struct stage *gate = stage;
 
     struct spool *spool;
+    int r = 0;
     {
         auto_lock(&stage->lock);
         spool = stage->spool;
+        if (spool)
+            r = stage_renew_journal(stage);
     }
 
     if (!spool)
         return 0;
-    int r = journal_sync(spool_journal(spool));
+    r = r < 0 ? r : journal_sync(spool_journal(spool));
     return r < 0 ? r : spool_sync_names(spool);
 }

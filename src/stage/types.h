@@ -222,6 +222,8 @@ struct stage {
     bool is_volatile;           /* staging lies in memory: nothing survives a reboot */
     char *resumed;              /* what was found at opening, one line; NULL: nothing */
 
+    const struct base_identity *intent; /* of a commit that is about to publish; NULL: none */
+
     /* the preview, kept until the next change */
     struct image *preview;
     uint64_t preview_change;

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Where offset 0 of a view is in the content; -EINVAL: the view cannot be written through now. */
 struct window {
@@ -283,6 +284,21 @@ int stage_truncate(struct stage *stage, struct entry *entry, enum stage_place pl
     return entry_truncate(entry, place, size);
 }
 
+/* Room for a content of `size` bytes, or none of it: one that does not fit is not to take what is left. */
+static int reserve(struct entry *entry, uint64_t size)
+{
+    const struct content *content = &entry->state.content;
+    struct stat st;
+    int fd = file_acquire(content->spool);
+    if (fd < 0)
+        return fd;
+    int r = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)content->lead_in, (off_t)size) < 0 ? -errno : 0;
+    if (r < 0 && fstat(fd, &st) == 0 && ftruncate(fd, st.st_size) < 0)
+        r = -errno;
+    file_release(content->spool);
+    return r == -EOPNOTSUPP ? 0 : r;
+}
+
 int stage_fallocate(struct stage_handle *handle, int mode, uint64_t offset, uint64_t length)
 {
     struct entry *entry = handle->entry;
@@ -293,7 +309,7 @@ int stage_fallocate(struct stage_handle *handle, int mode, uint64_t offset, uint
         return -EOPNOTSUPP;
     if (!handle->writable)
         return -EBADF;
-    if (add_overflows(offset, length, &end))
+    if (add_overflows(offset, length, &end) || end > INT64_MAX / 2)
         return -EFBIG;
     int r = change_begin(handle->stage);
     if (r < 0)
@@ -306,15 +322,8 @@ int stage_fallocate(struct stage_handle *handle, int mode, uint64_t offset, uint
     uint64_t present = window.header + window.size - window.shift;
     if (end <= present || (mode & FALLOC_FL_KEEP_SIZE))
         return 0;
-    r = content_resize(entry, end - window.header + window.shift, window.size);
-    if (r < 0)
-        return r;
-
-    const struct content *content = &entry->state.content;
-    int fd = file_acquire(content->spool);
-    if (fd < 0)
-        return fd;
-    r = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)content->lead_in, (off_t)content->size) < 0 ? -errno : 0;
-    file_release(content->spool);
-    return r == -EOPNOTSUPP ? 0 : r;
+    uint64_t size = end - window.header + window.shift;
+    r = content_make_writable(entry, window.size);
+    r = r < 0 ? r : reserve(entry, size);
+    return r < 0 ? r : content_resize(entry, size, window.size);
 }

@@ -22,6 +22,15 @@ with Mount("disk/m.safetensors") as m:
     os.unlink(m.staged("huge"))
     equal(read(m.staged("small")), bytes(1000), "the other edit")
 
+    # Room that is not there is not half taken.
+    fd = os.open(m.staged("small"), os.O_RDWR)
+    with raises("ENOSPC"):
+        os.posix_fallocate(fd, 0, 20_000_000)
+    equal(os.fstat(fd).st_size, 1000, "size after an fallocate that failed")
+    os.close(fd)
+    free = os.statvfs("disk")
+    equal(free.f_bavail * free.f_frsize > 1_000_000, True, "room is left after an fallocate that failed")
+
     # The commit needs 5 MB beside the 5 MB that are there.
     equal(m.control("commit"), "ENOSPC", "commit")
     result = weightfs("commit", "mnt", code=4)
