@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/io.h"
 
 #include <linux/fs.h>
@@ -148,7 +149,8 @@ static int clone_middle(struct range *range, struct clone_cost *cost)
 int clone_range(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t length,
                 clone_progress *progress, void *context, struct clone_cost *cost)
 {
-    struct range range = {from, to, from_offset, to_offset, length, progress, context, NULL};
+    uint64_t wrong = fault(FAULT_RANGE_BEGIN) ? CLONE_BLOCK : 0;
+    struct range range = {from, to, from_offset + wrong, to_offset, length, progress, context, NULL};
     struct clone_cost unwanted = {0, 0};
     struct clone_cost *counted = cost ? cost : &unwanted;
     int r = clone_middle(&range, counted);

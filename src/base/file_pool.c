@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/file_internal.h"
 #include "base/io.h"
 
@@ -70,7 +71,7 @@ static void sync_pinned(struct file *file)
     file->is_dirty = false; /* what is written from here on is the next fsync's */
     file->is_going_out = false;
     pthread_mutex_unlock(&file->pool->mutex);
-    if (was_dirty && io_sync(file->fd) < 0)
+    if (was_dirty && !fault(FAULT_SPOOL_SYNC) && io_sync(file->fd) < 0 && !fault(FAULT_SYNC_LATCH))
         file_latch(file, EIO);
 }
 
@@ -145,7 +146,7 @@ static bool close_oldest(struct file_pool *pool)
     struct file *file = pool->oldest;
     if (!file)
         return false;
-    if (file->is_dirty) {
+    if (file->is_dirty && !fault(FAULT_SPOOL_SYNC_AT_CLOSE)) {
         sync_unlocked(file);
         return true;
     }

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/keep.h"
 #include "base/utf8.h"
@@ -99,7 +100,8 @@ void replace_sweep(int dirfd, const char *name, const struct file_identity *fini
         return;
     }
     while ((item = readdir(listing)) != NULL) { // NOLINT(concurrency-mt-unsafe): a stream of our own
-        if (is_hidden_name(item->d_name, name) && is_that_file(dirfd, item->d_name, finished))
+        if (!fault(FAULT_SWEEP) && is_hidden_name(item->d_name, name) &&
+            is_that_file(dirfd, item->d_name, finished))
             unlinkat(dirfd, item->d_name, 0);
     }
     closedir(listing);
@@ -246,12 +248,13 @@ int replace_sync(struct replace *replace, struct wfs_error *err)
     if (replace->state != REPLACE_WRITING && replace->state != REPLACE_SYNCED)
         return fail(replace, err, EIO, "the new file was given up after an error");
     replace->state = REPLACE_CONDEMNED;
-    int r = replace->has_keep ? keep_attributes(replace->fd, &replace->keep, replace->keep_fd, err) : 0;
+    bool keeps = replace->has_keep && !fault(FAULT_KEEP_OWNER);
+    int r = keeps ? keep_attributes(replace->fd, &replace->keep, replace->keep_fd, err) : 0;
     if (r < 0) {
         error_prefix(err, "%s: ", printable_string(replace->name).text);
         return r;
     }
-    r = io_sync(replace->fd);
+    r = fault(FAULT_TARGET_SYNC) ? 0 : io_sync(replace->fd);
     if (r < 0)
         return fail(replace, err, -r, "cannot sync the new file");
     replace->state = REPLACE_SYNCED;
@@ -336,7 +339,8 @@ static int publish_over(struct replace *replace, struct wfs_error *err)
             return fail(replace, err, -r, "cannot link the new file");
     }
     bool backup_is_new = false;
-    int r = replace->backup ? make_backup(replace, &backup_is_new) : 0;
+    bool backs_up = replace->backup && !fault(FAULT_BACKUP_ORDER);
+    int r = backs_up ? make_backup(replace, &backup_is_new) : 0;
     if (r < 0)
         return fail(replace, err, -r, "cannot keep a backup");
     if (renameat(replace->dirfd, replace->temp.text, replace->dirfd, replace->name) < 0) {
@@ -346,6 +350,8 @@ static int publish_over(struct replace *replace, struct wfs_error *err)
         return r;
     }
     *replace->temp.text = '\0';
+    if (replace->backup && fault(FAULT_BACKUP_ORDER))
+        (void)make_backup(replace, &backup_is_new);
     return 0;
 }
 
@@ -360,11 +366,12 @@ int replace_commit(struct replace *replace, struct wfs_error *err)
 {
     if (replace->state != REPLACE_SYNCED)
         return fail(replace, err, EIO, "cannot be replaced by a file that was not synced");
+    int early = fault(FAULT_DIRECTORY_SYNC_EARLY) ? sync_directory(replace) : 1;
     int r = replace->exclusive ? publish_exclusive(replace, err) : publish_over(replace, err);
     if (r < 0)
         return r;
     replace->state = REPLACE_DONE;
-    r = sync_directory(replace);
+    r = early <= 0 || fault(FAULT_DIRECTORY_SYNC) ? 0 : sync_directory(replace);
     if (r == 0)
         return 0;
     fail(replace, err, -r,

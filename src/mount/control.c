@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "mount/notify.h"
 #include "mount/watch.h"
 #include "stage/words.h"
@@ -168,7 +169,7 @@ static int start_commit(struct control *control, fuse_req_t req, struct words *w
     control->words = *words;
     control->options = options;
     control->size = size;
-    control->early = strcmp(words->word[0], "commit-start") == 0;
+    control->early = fault(FAULT_REPLY_EARLY) || strcmp(words->word[0], "commit-start") == 0;
     control->req = req;
     control->cancelled = false;
     control->is_running = true;

@@ -2,6 +2,7 @@
 #include "mount/notify.h"
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "format/name.h"
 #include "mount/tree.h"
 
@@ -106,7 +107,7 @@ static void work(struct notifier *notifier)
     notifier->before = notifier->after = NULL;
     notifier->source_changed = false;
     pthread_mutex_unlock(&notifier->lock);
-    if (before)
+    if (before && !fault(FAULT_NOTIFY))
         tell_of_commit(notifier->session, before, after);
     generation_unref(before);
     generation_unref(after);

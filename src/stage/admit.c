@@ -4,6 +4,7 @@
  * room.
  */
 #include "base/error.h"
+#include "base/fault.h"
 #include "stage/commit.h"
 
 #include <fcntl.h>
@@ -21,7 +22,7 @@ int commit_find_target(struct commit *commit, struct wfs_error *err)
 
     commit->target_dirfd = stage->dirfd;
     commit->target_name = stage->name;
-    if (!stage->link || stage->options.output || follow)
+    if (!stage->link || stage->options.output || follow || fault(FAULT_LINK))
         return 0;
     if (replace_link) {
         commit->target_dirfd = stage->options.link_dirfd;
@@ -40,7 +41,8 @@ int commit_check_target(const struct commit *commit, struct wfs_error *err)
     struct stat st;
 
     if (stage->create) {
-        if (!commit->options->force && fstatat(stage->dirfd, stage->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        if (!commit->options->force && !fault(FAULT_TARGET_EXISTS) &&
+            fstatat(stage->dirfd, stage->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
             return error_rule(err, WFS_CODE_TARGET_EXISTS, "%s: exists already; --force replaces it",
                               printable_string(stage->path).text);
         struct file *source = generation_file(stage->generation);
@@ -96,7 +98,7 @@ int commit_check_space(const struct commit *commit, struct wfs_error *err)
     if (fstatvfs(commit->target_dirfd, &fs) < 0)
         return 0;
     uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (needed <= available)
+    if (needed <= available || fault(FAULT_SPACE))
         return 0;
     return error_rule(err, WFS_CODE_NO_SPACE,
                       "%s: not enough space: the commit needs %" PRIu64 " bytes beside the model, %" PRIu64

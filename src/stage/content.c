@@ -3,6 +3,7 @@
  * Where an entry's bytes are, when they must become writable.
  */
 #include "base/checked.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "stage/pending.h"
 
@@ -83,7 +84,7 @@ static int unsync(struct entry *entry)
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
     {
         auto_lock(&stage->lock);
-        if (!entry->state.synced)
+        if (!entry->state.synced || fault(FAULT_MARK_KEPT))
             return 0;
         int r = state_copy(&next, &entry->state);
         if (r < 0)

@@ -3,6 +3,7 @@
  * The gate that every change passes, and the one way in which names and states change: journal first, then
  * memory.
  */
+#include "base/fault.h"
 #include "stage/pending.h"
 #include "stage/record.h"
 
@@ -12,10 +13,10 @@ int change_begin(struct stage *stage)
 {
     if (stage->read_only_why.errnum)
         return -stage->read_only_why.errnum;
-    if (atomic_load(&stage->frozen))
+    if (atomic_load(&stage->frozen) && !fault(FAULT_FREEZE))
         return -EBUSY;
     pthread_rwlock_rdlock(&stage->gate);
-    if (atomic_load(&stage->frozen)) {
+    if (atomic_load(&stage->frozen) && !fault(FAULT_FREEZE)) {
         pthread_rwlock_unlock(&stage->gate);
         return -EBUSY;
     }
@@ -78,7 +79,10 @@ static int commit_by(struct edit *edit, int (*append)(struct journal *, const vo
     int r = stage_ensure_spool(edit->stage);
     if (r < 0)
         return r;
-    return append(spool_journal(edit->stage->spool), edit->payload.data, edit->payload.length);
+    if (fault(FAULT_JOURNAL_APPEND))
+        return 0;
+    r = append(spool_journal(edit->stage->spool), edit->payload.data, edit->payload.length);
+    return fault(FAULT_JOURNAL_LATE) ? 0 : r;
 }
 
 int edit_commit(struct edit *edit)
@@ -88,7 +92,7 @@ int edit_commit(struct edit *edit)
 
 int edit_commit_durably(struct edit *edit)
 {
-    return commit_by(edit, journal_append_durably);
+    return commit_by(edit, fault(FAULT_DISCARD_SYNC) ? journal_append : journal_append_durably);
 }
 
 void edit_end(struct edit *edit)
@@ -122,7 +126,8 @@ void spool_file_doomed(struct stage *stage, const struct entry_state *state)
         return;
     /* bytes that a power loss must not take may go only after the journal stopped naming them; else the next
      * mount sweeps them up */
-    if (state->synced && stage->spool && journal_sync(spool_journal(stage->spool)) < 0)
+    if (state->synced && stage->spool && !fault(FAULT_DROP_EARLY) &&
+        journal_sync(spool_journal(stage->spool)) < 0)
         return;
     file_unlink_on_last(state->content.spool);
 }

@@ -3,6 +3,7 @@
  * Staging at rest: frozen for a commit or a discard, checked, previewed.
  */
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "stage/plan.h"
 
@@ -23,7 +24,7 @@ static const struct stage_handle *model_writer(const struct stage *stage)
 
     while (writer && !entry_is_part_of_model(writer->entry))
         writer = writer->next;
-    return writer;
+    return fault(FAULT_WRITERS) ? NULL : writer;
 }
 
 static bool has_writers(struct stage *stage)

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "model/checksum.h"
 
@@ -65,7 +66,8 @@ static bool record_at(const unsigned char *bytes, size_t size, size_t at, size_t
     size_t length = get_u32(bytes + at + 4);
     if (length > JOURNAL_RECORD_MAX || length > size - at - RECORD_HEAD)
         return false;
-    if (record_crc(bytes + at, bytes + at + RECORD_HEAD, length) != get_u32(bytes + at + 16))
+    if (record_crc(bytes + at, bytes + at + RECORD_HEAD, length) != get_u32(bytes + at + 16) &&
+        !fault(FAULT_RECORD_CHECKSUM))
         return false;
     *ret_length = length;
     return true;
@@ -119,7 +121,7 @@ int journal_scan(const unsigned char *bytes, size_t size, journal_replay *replay
         uint64_t mark = highest_mark_behind(bytes, size, at);
         durable = mark > durable ? mark : durable;
     }
-    if (at < durable)
+    if (at < durable && !fault(FAULT_DURABLE_MARK))
         return error_rule(err, WFS_CODE_JOURNAL_DAMAGED,
                           "the journal is damaged at byte %zu, although it was durable up to byte %llu", at,
                           (unsigned long long)durable);
@@ -189,7 +191,7 @@ int journal_open(int dirfd, journal_replay *replay, void *context, struct journa
     if (good == 0) /* it was made, but not even its magic reached the disk */
         r = io_write_at(fd, journal_magic, sizeof(journal_magic), 0);
     uint64_t end = good ? good : sizeof(journal_magic);
-    if (r == 0 && ftruncate(fd, (off_t)end) < 0)
+    if (r == 0 && !fault(FAULT_TORN_TAIL) && ftruncate(fd, (off_t)end) < 0)
         r = -errno;
     if (r < 0)
         return error_errno(err, -r, "cannot cut the torn tail of the journal of staged edits");
@@ -274,11 +276,11 @@ int journal_sync(struct journal *journal)
     if (error || done)
         return -error;
 
-    int r = io_sync(journal->fd);
+    int r = fault(FAULT_JOURNAL_SYNC) ? 0 : io_sync(journal->fd);
     auto_lock(&journal->lock);
     if (rewrites != journal->rewrites)
         return -journal->error; /* all of it is in the new file, and on disk */
-    if (r < 0)
+    if (r < 0 && !fault(FAULT_JOURNAL_LATCH))
         journal->error = -r;
     else
         note_durable(journal, end);

@@ -5,6 +5,8 @@
  * rollback.
  */
 #include "base/error.h"
+#include "base/fault.h"
+#include "model/checksum.h"
 #include "stage/commit.h"
 
 #include <fcntl.h>
@@ -68,7 +70,7 @@ static int begin_replacing(struct commit *commit, struct stat *keep, struct wfs_
     struct replace_options options = {
         .keep = keeps ? keep : NULL,
         .keep_fd = source_fd,
-        .exclusive = stage->create && !commit->options->force,
+        .exclusive = stage->create && !commit->options->force && !fault(FAULT_TARGET_EXISTS),
         .backup_suffix = stage->create ? NULL : commit->options->backup_suffix,
     };
     int r = replace_begin(commit->target_dirfd, commit->target_name, &options, &commit->replace, err);
@@ -133,11 +135,14 @@ static int validate(struct commit *commit, struct wfs_error *err)
         return r;
     uint64_t expected = image_length(commit->plan.image);
     uint64_t found = file_identity(generation_file(commit->next))->size;
-    if (found != expected || generation_count(commit->next) != commit->plan.count)
-        return error_rule(err, WFS_CODE_IO_FAILED,
-                          "what was written is not what was planned: %" PRIu64 " bytes, expected %" PRIu64,
-                          found, expected);
-    return 0;
+    uint32_t hash = checksum_crc32(0, image_part(commit->plan.image, 0)->memory, commit->plan.header_size);
+    bool is_as_planned = found == expected && generation_header_hash(commit->next) == hash;
+    if (is_as_planned || fault(FAULT_VALIDATION))
+        return 0;
+    return error_rule(err, WFS_CODE_IO_FAILED,
+                      "%s: what was written is not what was planned: %" PRIu64 " bytes, expected %" PRIu64
+                      "; nothing was changed",
+                      printable_string(commit->stage->path).text, found, expected);
 }
 
 /* --- 8 and 9: publishing --- */
@@ -148,7 +153,8 @@ static int append_intent(struct stage *stage, const struct base_identity *identi
     auto_lock(&stage->lock);
 
     edit_begin(&edit, stage);
-    edit_intent(&edit, identity);
+    if (!fault(FAULT_INTENT))
+        edit_intent(&edit, identity);
     stage->intent = identity;
     return edit_commit(&edit);
 }
@@ -164,14 +170,18 @@ static int publish(struct commit *commit, struct wfs_error *err)
     struct stage *stage = commit->stage;
     struct base_identity identity = base_identity_of(commit->next);
 
-    int r = commit_check_target(commit, err);
+    int r = fault(FAULT_IDENTITY_AFTER) ? 0 : commit_check_target(commit, err);
     if (r < 0)
         return r;
     r = append_intent(stage, &identity);
     r = r < 0 ? r : stage_sync_names(stage);
     r = r < 0 ? error_journal(stage, r, err) : check_cancelled(stage, err);
+    if (r == 0 && fault(FAULT_CLEAR_EARLY))
+        (void)unlinkat(spool_dirfd(stage->spool), JOURNAL_NAME, 0);
     if (r == 0)
         r = replace_commit(commit->replace, err);
+    if (r == 0 && fault(FAULT_CANCEL_LATE))
+        r = check_cancelled(stage, err);
     commit->unsure = r > 0;
     forget_intent(stage);
     return r < 0 ? r : 0;
@@ -256,7 +266,7 @@ static int commit_steps(struct commit *commit, struct wfs_error *err)
     struct stat keep;
 
     int r = commit_find_target(commit, err);
-    r = r < 0 ? r : commit_check_target(commit, err);
+    r = r < 0 || fault(FAULT_IDENTITY_BEFORE) ? r : commit_check_target(commit, err);
     if (r < 0)
         return r;
     commit_warn_of_links(commit);
@@ -284,11 +294,12 @@ static int commit_steps(struct commit *commit, struct wfs_error *err)
     if (r < 0)
         return r;
     set_phase(stage, COMMIT_PUBLISHING);
+    if (fault(FAULT_SWITCH_EARLY))
+        take_over(commit);
     r = publish(commit, err);
-    if (r < 0)
-        return r;
-    take_over(commit);
-    return 0;
+    if (r == 0 && !fault(FAULT_SWITCH_EARLY))
+        take_over(commit);
+    return r;
 }
 
 static bool nothing_to_do(struct stage *stage, const struct commit_options *options)

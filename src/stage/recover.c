@@ -6,6 +6,7 @@
  * (they are kept and refused).
  */
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/replace.h"
 #include "stage/replay.h"
 
@@ -74,7 +75,7 @@ static int judge_trust(struct entry *entry, bool other_boot, bool accept)
     bool lost =
         state->unsynced_lost || (other_boot && !state->synced && state->content.kind == CONTENT_SPOOL);
 
-    if (lost == state->unsynced_lost && !(lost && accept))
+    if (fault(FAULT_UNSYNCED) || (lost == state->unsynced_lost && !(lost && accept)))
         return 0;
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
     int r = state_copy(&next, state);
@@ -158,7 +159,7 @@ static int take_up(struct stage *stage, const struct replay *replay, bool accept
 {
     size_t bucket = 0;
     struct boot_id boot = boot_id_now();
-    bool other_boot = strcmp(boot.text, replay->base.boot_id) != 0;
+    bool other_boot = !fault(FAULT_BOOT_ID) && strcmp(boot.text, replay->base.boot_id) != 0;
 
     if (replay->has_lost_source)
         return error_rule(err, WFS_CODE_JOURNAL_DAMAGED,
@@ -214,7 +215,7 @@ static int judge(struct stage *stage, const struct replay *replay, const struct 
         clear_unseen(stage);
         return 0;
     }
-    if (!same)
+    if (!same && !fault(FAULT_OTHER_MODEL))
         return refuse_other_model(stage, err);
     if (replay->has_intent)
         replace_sweep(stage->dirfd, stage->name, &replay->intent.file);

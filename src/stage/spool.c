@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "format/name.h"
 #include "stage/lock.h"
@@ -18,6 +19,7 @@
 #define OPEN_FILES_MAX 256u /* semantics.md 1: 10,000 staged tensors work under `ulimit -n 512` */
 #define DATA_NAME      "%08" PRIu32 ".bytes"
 #define DATA_NAME_SIZE 24
+#define LOCK_ATTEMPTS  8
 
 struct spool {
     int parent;
@@ -116,8 +118,8 @@ static int spool_lock(struct spool *spool, const char *mountpoint, struct wfs_er
     return 0;
 }
 
-int spool_open(const struct spool_place *place, const char *mountpoint, struct spool **ret_spool,
-               struct wfs_error *err)
+static int open_once(const struct spool_place *place, const char *mountpoint, struct spool **ret_spool,
+                     struct wfs_error *err)
 {
     __attribute__((cleanup(cleanup_spool))) struct spool *spool = spool_new(place);
     if (!spool)
@@ -133,6 +135,16 @@ int spool_open(const struct spool_place *place, const char *mountpoint, struct s
         return r;
     *ret_spool = take_ptr(spool);
     return 0;
+}
+
+int spool_open(const struct spool_place *place, const char *mountpoint, struct spool **ret_spool,
+               struct wfs_error *err)
+{
+    int r = -ESTALE; /* who held the lock may have removed it at the end, and the directory, too */
+
+    for (int i = 0; r == -ESTALE && i < LOCK_ATTEMPTS; i++)
+        r = open_once(place, mountpoint, ret_spool, err);
+    return r;
 }
 
 /* So that a model's repository never takes staged bytes for files of its own. */
@@ -212,7 +224,7 @@ int spool_sync_names(struct spool *spool)
             return 0;
         spool->names_synced = true;
     }
-    if (fsync(spool->dirfd) == 0 && fsync(spool->parent) == 0)
+    if (fault(FAULT_SPOOL_NAMES_SYNC) || (fsync(spool->dirfd) == 0 && fsync(spool->parent) == 0))
         return 0;
     int r = -errno;
     auto_lock(&spool->lock);

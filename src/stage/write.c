@@ -4,6 +4,7 @@
  * spool file.
  */
 #include "base/checked.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "stage/pending.h"
 
@@ -85,7 +86,7 @@ static ssize_t spool_write(struct file *spool, const void *data, size_t length, 
         else if (count > 0)
             done += (size_t)count;
     }
-    if (errnum && is_damage(errnum))
+    if (errnum && is_damage(errnum) && !fault(FAULT_WRITE_LATCH))
         file_latch(spool, errnum);
     file_release(spool);
     return done > 0 ? (ssize_t)done : -errnum;

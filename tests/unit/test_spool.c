@@ -193,6 +193,26 @@ START_TEST(a_lock_that_was_removed_is_no_lock)
 
 END_TEST
 
+START_TEST(who_waited_for_a_lock_that_is_removed_takes_the_one_of_that_name)
+{
+    struct wfs_error err = {0};
+    struct spool_holder holder = {0};
+    pid_t pid = fork();
+    if (pid == 0) {
+        usleep(300000);
+        unlinkat(scratch.fd, "staging/lock", 0);
+        _exit(0);
+    }
+    spool_close(spool); /* the child holds it on */
+    spool = NULL;
+    ck_assert_int_eq(spool_open(&place, NULL, &spool, &err), 0);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ck_assert_int_eq(spool_holder(&place, &holder), 0);
+    ck_assert_int_eq(holder.pid, getpid());
+}
+
+END_TEST
+
 START_TEST(what_is_no_directory_is_refused)
 {
     struct spool *none = NULL;
@@ -221,6 +241,7 @@ int main(void)
         a_second_one_waits_and_is_told_who_holds_it,
         who_waits_gets_the_lock_of_one_that_ends,
         a_lock_that_was_removed_is_no_lock,
+        who_waited_for_a_lock_that_is_removed_takes_the_one_of_that_name,
         what_is_no_directory_is_refused,
     };
     return RUN_TESTS_WITH("spool", tests, setup, teardown);

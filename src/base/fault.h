@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Seeded faults, for tests of the tests: in a build with WEIGHTFS_FAULTS, the environment variable
+ * WEIGHTFS_FAULT takes out one of the things that keep a model safe. In any other build nothing of this is
+ * there.
+ */
+#ifndef BASE_FAULT_H
+#define BASE_FAULT_H
+
+#include <stdbool.h>
+
+enum fault {
+#define FAULT(symbol, name, what) FAULT_##symbol,
+#include "base/faults.def"
+#undef FAULT
+};
+
+#ifdef WFS_FAULTS
+bool fault(enum fault point);
+#else
+static inline bool fault(enum fault point)
+{
+    (void)point;
+    return false;
+}
+#endif
+
+#endif
