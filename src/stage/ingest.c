@@ -154,13 +154,29 @@ static int converted_content(struct entry *entry, const struct npy_header *heade
     return r;
 }
 
+/* What was fsynced is about to make room for its converted form: that has to be as safe as it was. */
+static int sync_converted(struct stage *stage, struct content *content)
+{
+    int r = file_sync(content->spool);
+    r = r < 0 ? r : spool_sync_names(stage->spool);
+    if (r < 0) {
+        file_unlink_on_last(content->spool);
+        content_clear(content);
+    }
+    return r;
+}
+
 static int become_tensor(struct entry *entry, struct npy_header *header, enum wfs_dtype dtype)
 {
     struct stage *stage = entry->stage;
     struct content content = {.kind = CONTENT_EMPTY};
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
-    bool converts = must_convert(header) || entry->state.content.kind != CONTENT_SPOOL;
+    bool was_spooled = entry->state.content.kind == CONTENT_SPOOL;
+    bool was_synced = was_spooled && entry->state.synced;
+    bool converts = must_convert(header) || !was_spooled;
     int r = converts ? converted_content(entry, header, &content) : 0;
+    if (r == 0 && converts && was_synced)
+        r = sync_converted(stage, &content);
     if (r < 0)
         return r;
 
@@ -173,7 +189,7 @@ static int become_tensor(struct entry *entry, struct npy_header *header, enum wf
     if (converts) {
         content_clear(&next.content);
         next.content = content;
-        next.synced = false;
+        next.synced = was_synced;
     } else {
         next.content.lead_in += header->data_offset;
         next.content.size = header->data_size;

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 
 static const char journal_magic[8] = "wfsjrn1\n";
+static const char never_written[sizeof(journal_magic)] = {0};
 static const unsigned char record_mark[4] = "rec\n";
 static const unsigned char durable_mark[4] =
     "rsy\n"; /* of a record that is there for its durable mark only */
@@ -104,6 +105,11 @@ int journal_scan(const unsigned char *bytes, size_t size, journal_replay *replay
 
     if (size < sizeof(journal_magic)) {
         *ret_good = 0;
+        return 0;
+    }
+    if (memcmp(bytes, never_written, sizeof(journal_magic)) == 0 &&
+        highest_mark_behind(bytes, size, 0) == 0) {
+        *ret_good = 0; /* it has its length, but not its bytes */
         return 0;
     }
     if (memcmp(bytes, journal_magic, sizeof(journal_magic)) != 0)

@@ -7,6 +7,7 @@
  */
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/io.h"
 #include "base/replace.h"
 #include "stage/replay.h"
 
@@ -39,7 +40,7 @@ int stage_start_journal(struct stage *stage)
 }
 
 /* Gives one entry its spool file. A file that is gone is a damaged entry, not a refusal: the others must come
- * back. */
+ * back. It gets an empty one for now; the journal goes on naming the one that is missing. */
 static int open_spool_file(struct stage *stage, struct entry *entry, struct wfs_error *err)
 {
     struct content *content = &entry->state.content;
@@ -47,7 +48,8 @@ static int open_spool_file(struct stage *stage, struct entry *entry, struct wfs_
     int r = spool_open_file(stage->spool, content->spool_number, &content->spool, err);
 
     if (r == -ENOENT) {
-        r = spool_new_file(stage->spool, &content->spool, &content->spool_number, err);
+        uint32_t number;
+        r = spool_new_file(stage->spool, &content->spool, &number, err);
         if (r == 0)
             file_latch(content->spool, ENOENT);
         content->size = 0;
@@ -119,8 +121,10 @@ static bool number_is_used(void *context, uint32_t number)
 
 static void note_number(struct used_numbers *used, const struct entry *entry)
 {
-    if (entry && entry->staged && entry->state.content.kind == CONTENT_SPOOL)
-        used->numbers[used->count++] = entry->state.content.spool_number;
+    if (!entry || !entry->staged || entry->state.content.kind != CONTENT_SPOOL)
+        return;
+    used->numbers[used->count++] = entry->state.content.spool_number;
+    spool_keep_number(entry->stage->spool, entry->state.content.spool_number);
 }
 
 static bool no_number_is_used(void *context, uint32_t number)
@@ -164,6 +168,10 @@ static int take_up(struct stage *stage, const struct replay *replay, bool accept
     if (replay->has_lost_source)
         return error_rule(err, WFS_CODE_JOURNAL_DAMAGED,
                           "the journal of staged edits names a tensor that the model does not have");
+    /* what it no longer names is deleted: a power loss must not bring back a journal that does */
+    int synced = journal_sync(spool_journal(stage->spool));
+    if (synced < 0)
+        return error_errno(err, -synced, "cannot sync the journal of staged edits");
     if (sweep(stage) < 0)
         return error_no_memory(err);
     for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
@@ -211,7 +219,11 @@ static int judge(struct stage *stage, const struct replay *replay, const struct 
     struct base_identity now = base_identity_of(stage->generation);
     bool same = replay->has_base && base_identity_equal(&now, &replay->base.identity);
 
-    if (!replay->has_base || (replay->has_intent && !same && base_identity_equal(&now, &replay->intent))) {
+    bool committed = replay->has_intent && !same && base_identity_equal(&now, &replay->intent);
+    if (committed && io_sync(stage->dirfd) < 0)
+        return error_errno(err, errno, "%s: cannot sync the directory of a commit that was cut short",
+                           printable_string(stage->name).text);
+    if (!replay->has_base || committed) {
         clear_unseen(stage);
         return 0;
     }

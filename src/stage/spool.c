@@ -29,8 +29,9 @@ struct spool {
     struct journal *journal;
     struct file_pool *pool;
     pthread_mutex_t lock;
-    uint32_t next_number; /* lock */
-    bool names_synced;    /* lock */
+    uint32_t next_number;   /* lock */
+    uint64_t names_added;   /* lock; how often names came to the directory */
+    uint64_t names_durable; /* lock; up to which of these times they are on disk */
 };
 
 char *spool_directory_name(const char *target)
@@ -75,6 +76,7 @@ static struct spool *spool_new(const struct spool_place *place)
         .lock_fd = -1,
         .name = strdup(place->name),
         .next_number = 1,
+        .names_added = 1,
     };
     pthread_mutex_init(&spool->lock, NULL);
     if (!spool->name || spool->parent < 0) {
@@ -200,13 +202,15 @@ int spool_new_file(struct spool *spool, struct file **ret_file, uint32_t *ret_nu
     {
         auto_lock(&spool->lock);
         number = spool->next_number++;
-        spool->names_synced = false;
     }
     (void)snprintf(name, sizeof(name), DATA_NAME, number);
     int r = file_pool_open(spool->pool, name, true, ret_file, err);
-    if (r == 0)
-        *ret_number = number;
-    return r;
+    if (r < 0)
+        return r;
+    *ret_number = number;
+    auto_lock(&spool->lock);
+    spool->names_added++;
+    return 0;
 }
 
 int spool_open_file(struct spool *spool, uint32_t number, struct file **ret_file, struct wfs_error *err)
@@ -218,18 +222,26 @@ int spool_open_file(struct spool *spool, uint32_t number, struct file **ret_file
 
 int spool_sync_names(struct spool *spool)
 {
+    uint64_t added;
     {
         auto_lock(&spool->lock);
-        if (spool->names_synced)
+        added = spool->names_added;
+        if (spool->names_durable >= added)
             return 0;
-        spool->names_synced = true;
     }
-    if (fault(FAULT_SPOOL_NAMES_SYNC) || (fsync(spool->dirfd) == 0 && fsync(spool->parent) == 0))
-        return 0;
-    int r = -errno;
+    if (!fault(FAULT_SPOOL_NAMES_SYNC) && (fsync(spool->dirfd) < 0 || fsync(spool->parent) < 0))
+        return -errno;
     auto_lock(&spool->lock);
-    spool->names_synced = false;
-    return r;
+    if (spool->names_durable < added)
+        spool->names_durable = added;
+    return 0;
+}
+
+void spool_keep_number(struct spool *spool, uint32_t number)
+{
+    auto_lock(&spool->lock);
+    if (number >= spool->next_number)
+        spool->next_number = number + 1;
 }
 
 /* The number of a data file, or 0. */

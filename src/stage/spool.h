@@ -44,6 +44,9 @@ int spool_open_file(struct spool *spool, uint32_t number, struct file **ret_file
 /* fsync of the directory and of the one it lies in, once after names were added to it. */
 int spool_sync_names(struct spool *spool);
 
+/* No new data file gets this number: somebody refers to it, be there such a file or not. */
+void spool_keep_number(struct spool *spool, uint32_t number);
+
 /* Deletes data files whose number `is_used` denies; and makes new numbers begin behind all others. */
 void spool_sweep(struct spool *spool, bool (*is_used)(void *context, uint32_t number), void *context);
 

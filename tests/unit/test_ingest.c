@@ -99,6 +99,38 @@ START_TEST(big_endian_elements_are_turned)
 
 END_TEST
 
+static void arrive_synced(const char *name, const char *descr, const void *data, size_t length)
+{
+    auto_bytes file = BYTES_EMPTY;
+    npy(&file, descr, false, "(2,)", 128, data, length);
+    struct stage_handle *handle = open_file(N, name, O_WRONLY | O_CREAT | O_TRUNC);
+    write_all(handle, file.data, file.length, 0);
+    struct entry *entry = find(N, name);
+    ck_assert_int_eq(stage_sync_entry(model.stage, entry), 0);
+    entry_unref(entry);
+    stage_release(handle);
+}
+
+static bool is_synced(const char *name)
+{
+    struct entry *entry = find(T, name);
+    bool synced = entry->state.synced;
+    entry_unref(entry);
+    return synced;
+}
+
+START_TEST(what_was_fsynced_stays_so_when_it_is_turned)
+{
+    arrive_synced("turned.npy", ">f4", "4321dcba", 8);
+    ck_assert(is_synced("turned"));
+    arrive_synced("taken.npy", "<f4", "1234abcd", 8);
+    ck_assert(is_synced("taken"));
+    arrive("not.npy", ">f4", false, "(2,)", "4321dcba", 8);
+    ck_assert(!is_synced("not"));
+}
+
+END_TEST
+
 START_TEST(fortran_order_is_turned)
 {
     arrive("new.npy", "|u1", true, "(2, 3)", "142536", 6);
@@ -269,6 +301,7 @@ int main(void)
         v1_needs_a_declaration_on_a_new_name,
         u2_is_u16_unless_the_name_is_bf16,
         big_endian_elements_are_turned,
+        what_was_fsynced_stays_so_when_it_is_turned,
         fortran_order_is_turned,
         more_elements_than_one_block_are_turned,
         longer_headers_and_later_versions_are_read,

@@ -191,6 +191,31 @@ START_TEST(a_journal_of_which_nothing_reached_the_disk_is_empty)
 
 END_TEST
 
+static void blank(size_t length)
+{
+    static const char zeros[4096];
+    int fd = openat(scratch.fd, JOURNAL_NAME, O_RDWR);
+    ck_assert_int_eq(pwrite(fd, zeros, length, 0), (ssize_t)length);
+    close(fd);
+}
+
+START_TEST(a_journal_whose_length_reached_the_disk_but_not_its_bytes_is_empty)
+{
+    uint64_t cut;
+    append("one");
+    size_t size = size_of_journal();
+    append("two");
+    blank(size);
+    ck_assert_str_eq(reopen(&cut), "");
+    append("three");
+    ck_assert_int_eq(journal_sync(journal), 0);
+    ck_assert_str_eq(reopen(&cut), "three,");
+    blank(8);
+    ck_assert_str_eq(reopen(&cut), "JournalDamaged");
+}
+
+END_TEST
+
 START_TEST(no_journal_is_enoent)
 {
     uint64_t cut;
@@ -270,6 +295,7 @@ int main(void)
         a_mark_behind_more_damage_is_found,
         what_is_no_journal_is_reported,
         a_journal_of_which_nothing_reached_the_disk_is_empty,
+        a_journal_whose_length_reached_the_disk_but_not_its_bytes_is_empty,
         no_journal_is_enoent,
         what_a_replay_returns_is_handed_back,
         an_append_that_fails_appends_nothing,

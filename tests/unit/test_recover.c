@@ -219,6 +219,26 @@ START_TEST(a_staged_file_that_is_gone_is_one_problem)
 
 END_TEST
 
+START_TEST(staged_files_that_are_gone_stay_problems)
+{
+    put(T, "a", sixteen, 16);
+    put(T, "b", "abcdefghijkl", 12);
+    put(T, "c", "another.", 8);
+    model_close();
+    ck_assert_int_eq(unlinkat(model.scratch.fd, STAGING "/00000002.bytes", 0), 0);
+    ck_assert_int_eq(unlinkat(model.scratch.fd, STAGING "/00000003.bytes", 0), 0);
+    for (int i = 0; i < 3; i++) {
+        open_again(&plain);
+        ck_assert_str_eq(problems(), "SpoolDamaged SizeMismatch SpoolDamaged SizeMismatch");
+        ck_assert(holds(T, "a", sixteen, 16));
+        put(PLACE_ROOT, "notes.txt", "scratch", 7); /* gets a file of its own */
+        model_close();
+    }
+    model_open();
+}
+
+END_TEST
+
 /* --- whose edits they are --- */
 
 START_TEST(a_chmod_a_link_and_a_copy_with_its_time_are_the_same_model)
@@ -450,6 +470,7 @@ int main(void)
         what_nobody_is_left_to_close_is_settled,
         a_torn_journal_is_told_of,
         a_staged_file_that_is_gone_is_one_problem,
+        staged_files_that_are_gone_stay_problems,
         a_chmod_a_link_and_a_copy_with_its_time_are_the_same_model,
         a_touched_model_is_another_and_its_edits_are_kept,
         a_crash_after_the_rename_is_a_finished_commit,
