@@ -2,7 +2,9 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <unistd.h>
 
 ssize_t io_read_some(int fd, void *buffer, size_t length, uint64_t offset)
@@ -71,4 +73,21 @@ int io_write(int fd, const void *data, size_t length)
             return count < 0 ? -errno : -EIO;
     }
     return 0;
+}
+
+int io_set_size(int fd, uint64_t size)
+{
+    int r = -1;
+    do {
+        r = ftruncate(fd, (off_t)size);
+    } while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : 0;
+}
+
+int io_reopen_for_reading(int fd)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int reading = open(path, O_RDONLY | O_CLOEXEC);
+    return reading >= 0 ? reading : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }

@@ -8,9 +8,21 @@
 
 #include <getopt.h>
 #include <locale.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define LARGE_BLOCK (4 << 20)
+
+/* Blocks as large as a header go back to the system when they are freed. Otherwise glibc raises that limit
+ * with the first one and keeps the later ones, so that a daemon would hold several headers for nothing. */
+static void keep_no_large_blocks(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+#endif
+}
 
 static bool is_mount_helper(const char *program)
 {
@@ -78,6 +90,7 @@ int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "C.UTF-8"); /* so that `?` in a glob is a character, whatever the user's locale */
     optind = 0;
+    keep_no_large_blocks();
 
     if (argc > 0 && is_mount_helper(argv[0]))
         return cmd_mount(argc, argv);

@@ -7,7 +7,8 @@
 #include "base/io.h"
 #include "stage/pending.h"
 
-#define BLOCK_SIZE 4096u /* what clones are congruent to */
+#define BLOCK_SIZE       4096u /* what clones are congruent to */
+#define NPY_USUAL_HEADER 128u  /* bytes of the header that NumPy writes, but for shapes of many dimensions */
 
 static int fill_from_part(int fd, uint64_t offset, const struct image_part *part, uint64_t skip,
                           uint64_t count)
@@ -59,10 +60,29 @@ static int new_spool_file(struct stage *stage, struct content *content)
     return spool_new_file(stage->spool, &content->spool, &content->spool_number, NULL);
 }
 
-/* The lead-in keeps the copy's offset congruent to the source's, so that the file system can share blocks
- * both now and when a commit writes them back. */
-static uint64_t lead_in_for(const struct image *image, uint64_t keep)
+/* Where in the model's file new bytes of this entry will be, as far as can be told now: in the place of the
+ * tensor of that name, or behind all others. stage->lock held. */
+static uint64_t likely_offset(const struct entry *entry)
 {
+    struct stage *stage = entry->stage;
+    size_t index;
+
+    if (generation_is_empty(stage->generation) || entry == stage->document)
+        return 0;
+    uint64_t offset = entry->slot && base_find(stage, slot_key(entry->slot), &index)
+                          ? generation_offset(stage->generation, index)
+                          : file_identity(generation_file(stage->generation))->size;
+    return entry->state.draft ? offset + BLOCK_SIZE - NPY_USUAL_HEADER : offset;
+}
+
+/* The lead-in keeps the spool file's offsets congruent to those of the file that the bytes are copied from,
+ * and to those of the file that a commit writes, so that the file system can share blocks both times. */
+static uint64_t lead_in_for(const struct entry *entry, const struct image *image, uint64_t keep)
+{
+    if (keep == 0) {
+        auto_lock(&entry->stage->lock);
+        return likely_offset(entry) % BLOCK_SIZE;
+    }
     if (keep < BLOCK_SIZE || image_part_count(image) != 1 || !image_part(image, 0)->file)
         return 0;
     return image_part(image, 0)->offset % BLOCK_SIZE;
@@ -119,6 +139,17 @@ static int adopt_content(struct entry *entry, struct content *content, bool patc
     return r;
 }
 
+/* A file that has its size before its bytes: appending them would make XFS reserve as much again. */
+static int size_spool(struct file *spool, uint64_t size)
+{
+    int fd = file_acquire(spool);
+    if (fd < 0)
+        return fd;
+    int r = io_set_size(fd, size);
+    file_release(spool);
+    return r;
+}
+
 /* Gives the entry a new spool file with the first `keep` bytes of an image. */
 static int adopt_bytes(struct entry *entry, const struct image *image, uint64_t keep, bool patched,
                        bool trusted)
@@ -129,8 +160,9 @@ static int adopt_bytes(struct entry *entry, const struct image *image, uint64_t 
 
     if (r < 0)
         return r;
-    content.lead_in = lead_in_for(image, keep);
-    r = spool_fill(content.spool, content.lead_in, image, 0, keep);
+    content.lead_in = lead_in_for(entry, image, keep);
+    r = keep > 0 ? size_spool(content.spool, content.lead_in + keep) : 0;
+    r = r < 0 ? r : spool_fill(content.spool, content.lead_in, image, 0, keep);
     r = r < 0 ? r : adopt_content(entry, &content, patched, trusted);
     if (r < 0)
         file_unlink_on_last(content.spool);

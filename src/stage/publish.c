@@ -6,6 +6,7 @@
  */
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/io.h"
 #include "model/checksum.h"
 #include "stage/commit.h"
 
@@ -83,8 +84,14 @@ static int begin_replacing(struct commit *commit, struct stat *keep, struct wfs_
 static int write_new_file(struct commit *commit, struct wfs_error *err)
 {
     struct image_observer observer = {.context = commit->stage, .progress = report_progress};
-    int r = image_write(commit->plan.image, replace_fd(commit->replace), 0, &observer, &commit->cost, err);
+    const struct image *image = commit->plan.image;
+    int fd = replace_fd(commit->replace);
+    int r = io_set_size(fd, image_length(image)); /* before its bytes, as in content.c */
 
+    if (r < 0)
+        return error_errno(err, -r, "%s: cannot write a file of %" PRIu64 " bytes",
+                           printable_string(commit->target_name).text, image_length(image));
+    r = image_write(image, fd, 0, &observer, &commit->cost, err);
     if (r == -ECANCELED)
         return check_cancelled(commit->stage, err);
     if (r == 0)
@@ -108,21 +115,11 @@ static struct generation_version *make_versions(struct commit *commit)
     return versions;
 }
 
-/* The model is never held open for writing once it is one. Without /proc, a second descriptor of the same
- * kind has to do. */
-static int reopen_for_reading(int fd)
-{
-    char path[64];
-    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    int reading = open(path, O_RDONLY | O_CLOEXEC);
-    return reading >= 0 ? reading : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-}
-
 /* What was written is read with the parser that mounts. */
 static int validate(struct commit *commit, struct wfs_error *err)
 {
     struct generation_version *versions = make_versions(commit);
-    int fd = reopen_for_reading(replace_fd(commit->replace));
+    int fd = io_reopen_for_reading(replace_fd(commit->replace)); /* a model is never held open for writing */
 
     if (!versions || fd < 0) {
         free(versions);

@@ -180,6 +180,37 @@ def requires(*needs):
             skip(f"no {need}")
 
 
+@contextlib.contextmanager
+def disk(kind, mebibytes, directory="disk"):
+    """`directory` is a new file system (xfs, btrfs, ext4) in a sparse file meanwhile; skips where there cannot be one."""
+    requires("root", f"mkfs.{kind}", "losetup")
+    image = directory + ".image"
+    write(image, b"")
+    os.truncate(image, mebibytes << 20)
+    made = run(f"mkfs.{kind}", "-q", "-F" if kind == "ext4" else "-f", image, code=None)
+    os.makedirs(directory, exist_ok=True)
+    if made.code or run("mount", "-o", "loop", image, directory, code=None).code:
+        skip(f"no {kind} can be made and mounted here {made.err[-200:]}")
+    try:
+        yield directory
+    finally:
+        run("umount", directory)
+        os.unlink(image)
+
+
+def room(directory):
+    """Bytes that anybody may still write on its file system, when that has settled."""
+    before = None
+    for _ in range(50):
+        run("sync", "-f", directory)
+        fs = os.statvfs(directory)
+        if before == fs.f_bavail * fs.f_frsize:
+            break
+        before = fs.f_bavail * fs.f_frsize
+        time.sleep(0.05)
+    return before
+
+
 class Result:
     """A finished command."""
 
