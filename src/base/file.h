@@ -40,6 +40,9 @@ int file_open(int dirfd, const char *name, int flags, struct file **ret_file, st
 /* Takes over a descriptor as a source file, recording its identity now. */
 int file_adopt(int fd, struct file **ret_file, struct wfs_error *err);
 
+/* -EINVAL with a sentence that names what was found instead of a regular file. */
+int file_refuse_kind(struct wfs_error *err, const char *name, mode_t mode);
+
 struct file *file_ref(struct file *file);
 void file_unref(struct file *file); /* NULL allowed */
 

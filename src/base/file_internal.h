@@ -30,9 +30,6 @@ struct file {
     pthread_mutex_t syncing; /* who waits for it finds the file synced */
 };
 
-/* -EINVAL with a sentence that names what was found instead of a regular file. */
-int file_refuse_kind(struct wfs_error *err, const char *name, mode_t mode);
-
 /* The pool's part of the functions of the same name in file.h. */
 int pool_acquire(struct file *file);
 void pool_release(struct file *file);

@@ -58,7 +58,7 @@ int cmd_exit_code_of_errno(int errnum)
 
 static bool is_format_rule(enum wfs_code code)
 {
-    return code >= WFS_CODE_HEADER_TOO_SMALL && code <= WFS_CODE_STRICT_DUPLICATE_KEY;
+    return code >= WFS_CODE_HEADER_TOO_SMALL && code <= WFS_CODE_STRICT_NULL_METADATA;
 }
 
 int cmd_exit_code(const struct wfs_error *err)

@@ -17,17 +17,28 @@ struct verification {
     struct wfs_verify_options options;
     bool json;
     const char *file;
-    struct bytes problems; /* of one file, as JSON objects */
+    struct bytes out; /* the line of a file; goes out in pieces, its problems may be millions */
+    bool has_problem; /* one stands in it */
 };
+
+#define OUT_PIECE 65536u
+
+static void add_problem(struct verification *verification, const struct wfs_problem *problem)
+{
+    if (verification->has_problem)
+        bytes_char(&verification->out, ',');
+    verification->has_problem = true;
+    json_problem(&verification->out, problem);
+    if (verification->out.length >= OUT_PIECE)
+        text_flush(&verification->out);
+}
 
 static int print_problem(void *context, const struct wfs_problem *problem)
 {
     struct verification *verification = context;
 
     if (verification->json) {
-        if (verification->problems.length > 0)
-            bytes_char(&verification->problems, ',');
-        json_problem(&verification->problems, problem);
+        add_problem(verification, problem);
         return 0;
     }
     cmd_say("%s: %s%s", printable_string(verification->file).text, problem->is_warning ? "warning: " : "",
@@ -35,29 +46,32 @@ static int print_problem(void *context, const struct wfs_problem *problem)
     return 0;
 }
 
-static void print_json(struct verification *verification, const struct wfs_verdict *verdict,
-                       const struct wfs_error *err)
+static void begin_json(struct verification *verification)
 {
-    auto_bytes out = BYTES_EMPTY;
+    verification->has_problem = false;
+    bytes_char(&verification->out, '{');
+    json_path(&verification->out, "file", verification->file);
+    json_key(&verification->out, "problems");
+    bytes_char(&verification->out, '[');
+}
 
-    bytes_char(&out, '{');
-    json_path(&out, "file", verification->file);
-    json_bool(&out, "valid", verdict->is_valid);
-    json_string(&out, "error", verdict->official ? wfs_code_name(verdict->official) : NULL);
-    json_key(&out, "problems");
-    bytes_char(&out, '[');
+static void end_json(struct verification *verification, const struct wfs_verdict *verdict,
+                     const struct wfs_error *err)
+{
+    struct bytes *out = &verification->out;
+
     if (err) {
         struct wfs_problem unreadable = {.code = err->code, .offset = -1, .message = err->text};
-        json_problem(&out, &unreadable);
-    } else {
-        bytes_append(&out, verification->problems.data, verification->problems.length);
+        add_problem(verification, &unreadable);
     }
-    bytes_char(&out, ']');
-    json_string(&out, "kind", verdict->kind);
-    json_u64(&out, "tensor_count", verdict->tensor_count);
-    json_u64(&out, "checksums", verdict->crc_count);
-    bytes_string(&out, "}\n");
-    text_flush(&out);
+    bytes_char(out, ']');
+    json_bool(out, "valid", verdict->is_valid);
+    json_string(out, "error", verdict->official ? wfs_code_name(verdict->official) : NULL);
+    json_string(out, "kind", verdict->kind);
+    json_u64(out, "tensor_count", verdict->tensor_count);
+    json_u64(out, "checksums", verdict->crc_count);
+    bytes_string(out, "}\n");
+    text_flush(out);
 }
 
 static void print_verdict(const struct verification *verification, const struct wfs_verdict *verdict)
@@ -89,6 +103,8 @@ static int verify_file(struct verification *verification)
     struct wfs_error err = {0};
     struct progress progress;
 
+    if (verification->json)
+        begin_json(verification);
     progress_begin(&progress, "verifying", 0);
     verification->options.progress = on_progress;
     verification->options.context = &progress;
@@ -96,8 +112,8 @@ static int verify_file(struct verification *verification)
                             &err);
     progress_end(&progress);
     if (verification->json && r != -ECANCELED)
-        print_json(verification, &verdict, r < 0 ? &err : NULL);
-    bytes_clear(&verification->problems);
+        end_json(verification, &verdict, r < 0 ? &err : NULL);
+    bytes_clear(&verification->out);
     if (r < 0)
         return r == -ECANCELED ? cmd_fail(&err) : cmd_fail_input(&err);
     if (!verification->json)
@@ -130,7 +146,7 @@ int cmd_verify(int argc, char **argv)
         {"json",     no_argument,       NULL, 'j'},
         {NULL,       0,                 NULL, 0  },
     };
-    struct verification verification = {.problems = BYTES_EMPTY};
+    struct verification verification = {.out = BYTES_EMPTY};
     int worst = EXIT_DONE;
 
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {

@@ -23,9 +23,10 @@ static enum wfs_code json_code(const struct decoder *decoder)
 }
 
 int decode_problem(struct decoder *decoder, enum wfs_code code, const struct member *tensor, const char *at,
-                   const char *what)
+                   struct compared compared, const char *what)
 {
-    struct site site = {.place = place_of(decoder, at)};
+    struct site site = {
+        .place = place_of(decoder, at), .expected = compared.expected, .found = compared.found};
     if (tensor) {
         site.tensor = tensor->name;
         site.tensor_length = tensor->length;
@@ -37,20 +38,37 @@ int decode_problem(struct decoder *decoder, enum wfs_code code, const struct mem
                    site.place + HEADER_PREFIX);
 }
 
-int form_problem(struct decoder *decoder, const struct member *tensor, const char *at, const char *format,
-                 ...)
+int form_problem(struct decoder *decoder, const struct member *tensor, const char *at,
+                 struct compared compared, const char *format, ...)
 {
     char what[400];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    return decode_problem(decoder, json_code(decoder), tensor, at, what);
+    return decode_problem(decoder, json_code(decoder), tensor, at, compared, what);
+}
+
+/* "'x'", "byte 0x0a", "the end" */
+struct found_byte {
+    char text[16];
+};
+
+static struct found_byte found_byte(const struct decoder *decoder, const char *at)
+{
+    struct found_byte found = {"the end"};
+    if (at < decoder->scan.end)
+        snprintf(found.text, sizeof found.text, *at > ' ' && *at < 0x7f ? "'%c'" : "byte 0x%02x",
+                 (unsigned char)*at);
+    return found;
 }
 
 int syntax_problem(struct decoder *decoder, const struct member *tensor)
 {
-    int r = form_problem(decoder, tensor, decoder->scan.at, "%s", decoder->scan.reason);
+    const struct scan *scan = &decoder->scan;
+    struct found_byte found = found_byte(decoder, scan->at);
+    struct compared compared = {scan->expected, found.text};
+    int r = form_problem(decoder, tensor, scan->at, compared, "%s", scan->reason);
     return r ? r : -EINVAL;
 }
 
@@ -73,13 +91,15 @@ const char *kind_of_value(char first)
     }
 }
 
-int skip_wrong(struct decoder *decoder, const struct member *tensor, unsigned depth, const char *what)
+int skip_wrong(struct decoder *decoder, const struct member *tensor, unsigned depth, const char *subject,
+               const char *expected)
 {
-    char first = scan_peek(&decoder->scan);
+    struct compared compared = {expected, kind_of_value(scan_peek(&decoder->scan))};
     const char *at = decoder->scan.at;
     if (!scan_skip(&decoder->scan, depth))
         return syntax_problem(decoder, tensor);
-    return form_problem(decoder, tensor, at, "%s, found %s", what, kind_of_value(first));
+    return form_problem(decoder, tensor, at, compared, "%s must be %s, found %s", subject, expected,
+                        compared.found);
 }
 
 /* --- the outermost object ------------------------------------------------------------------------------- */
@@ -93,7 +113,8 @@ static int decode_stsw_member(struct decoder *decoder, const struct member *memb
     if (!scan_skip(&decoder->scan, 1))
         return syntax_problem(decoder, member);
     if (is_true && member_is(member, "__incomplete__"))
-        return form_problem(decoder, NULL, at, "stsw did not finish this file: \"__incomplete__\" is true");
+        return form_problem(decoder, NULL, at, (struct compared){"a finished file", "true"},
+                            "stsw did not finish this file: \"__incomplete__\" is true");
     return 0;
 }
 
@@ -117,7 +138,7 @@ static int decode_members(struct decoder *decoder)
 {
     struct scan *scan = &decoder->scan;
     if (!scan_take(scan, '{')) {
-        scan_fail(scan, "a '{' should stand here");
+        scan_fail(scan, "a '{' should stand here", "'{'");
         return syntax_problem(decoder, NULL);
     }
     if (scan_take(scan, '}'))
@@ -140,13 +161,15 @@ static int decode_padding(struct decoder *decoder)
     const char *padding = scan->at;
     scan_peek(scan);
     if (scan->at < scan->end) {
-        scan_fail(scan, "nothing but blanks may follow the last '}'");
+        scan_fail(scan, "nothing but blanks may follow the last '}'", "blanks");
         return syntax_problem(decoder, NULL);
     }
     const char *other = padding + strspn(padding, " ");
     if (!(decoder->mode & HEADER_STRICT) || other == scan->end)
         return 0;
+    struct found_byte found = found_byte(decoder, other);
     return decode_problem(decoder, WFS_CODE_STRICT_PADDING, NULL, other,
+                          (struct compared){"spaces", found.text},
                           "the padding has other blanks than spaces");
 }
 
@@ -157,8 +180,9 @@ static int check_utf8(struct decoder *decoder)
     if (valid == header->length)
         return 0;
     bool is_document = decoder->mode & HEADER_DOCUMENT;
+    struct found_byte found = found_byte(decoder, header->text + valid);
     int r = decode_problem(decoder, is_document ? WFS_CODE_DOCUMENT_INVALID : WFS_CODE_INVALID_HEADER, NULL,
-                           header->text + valid, "this is not UTF-8");
+                           header->text + valid, (struct compared){"UTF-8", found.text}, "this is not UTF-8");
     return r ? r : -EINVAL;
 }
 
@@ -177,7 +201,9 @@ static int check_start(struct decoder *decoder)
 {
     if (!(decoder->mode & HEADER_STRICT) || !scan_is_space(*decoder->scan.at))
         return 0;
+    struct found_byte found = found_byte(decoder, decoder->scan.at);
     return decode_problem(decoder, WFS_CODE_STRICT_START, NULL, decoder->scan.at,
+                          (struct compared){"'{'", found.text},
                           "the header begins with blanks, expected '{'");
 }
 

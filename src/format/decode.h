@@ -35,16 +35,24 @@ static inline size_t place_of(const struct decoder *decoder, const char *at)
  * behind it. */
 int syntax_problem(struct decoder *decoder, const struct member *tensor);
 
+/* What a problem compares, in few words; NULL: the sentence says it. */
+struct compared {
+    const char *expected;
+    const char *found;
+};
+
 /* JSON, but not what the format prescribes at `at`: 0 when the search goes on. */
-int form_problem(struct decoder *decoder, const struct member *tensor, const char *at, const char *format,
-                 ...) __attribute__((format(printf, 4, 5)));
+int form_problem(struct decoder *decoder, const struct member *tensor, const char *at,
+                 struct compared compared, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* The same for any rule. */
 int decode_problem(struct decoder *decoder, enum wfs_code code, const struct member *tensor, const char *at,
-                   const char *what);
+                   struct compared compared, const char *what);
 
-/* A value that is not what it should be: told, and skipped. `depth` containers are open around it. */
-int skip_wrong(struct decoder *decoder, const struct member *tensor, unsigned depth, const char *what);
+/* A value that is not what it should be: told ("the shape must be an array, found null"), and skipped.
+ * `depth` containers are open around it. */
+int skip_wrong(struct decoder *decoder, const struct member *tensor, unsigned depth, const char *subject,
+               const char *expected);
 
 /* "a string", "an object", "null", ... by the first byte of a value. */
 const char *kind_of_value(char first);

@@ -41,10 +41,11 @@ struct entry {
 
 /* --- the values ----------------------------------------------------------------------------------------- */
 
-static int wrong_value(struct decoder *decoder, struct entry *entry, unsigned depth, const char *what)
+static int wrong_value(struct decoder *decoder, struct entry *entry, unsigned depth, const char *subject,
+                       const char *expected)
 {
     entry->is_broken = true;
-    return skip_wrong(decoder, entry->name, depth, what);
+    return skip_wrong(decoder, entry->name, depth, subject, expected);
 }
 
 static int name_dtype(struct decoder *decoder, struct entry *entry, const char *text, size_t length)
@@ -52,13 +53,14 @@ static int name_dtype(struct decoder *decoder, struct entry *entry, const char *
     if (wfs_dtype_by_name(text, length, &entry->dtype) == 0)
         return 0;
     entry->is_broken = true;
-    if (decoder->mode & HEADER_DOCUMENT) {
-        char what[300];
-        snprintf(what, sizeof what, "there is no dtype '%s'", printable(text, length).text);
-        return decode_problem(decoder, WFS_CODE_DTYPE_UNKNOWN, entry->name, text - 1, what);
-    }
-    return form_problem(decoder, entry->name, text - 1, "there is no dtype '%s'",
-                        printable(text, length).text);
+    struct printable found = printable(text, length);
+    struct compared compared = {"a dtype of the format", found.text};
+    char what[300];
+    snprintf(what, sizeof what, "there is no dtype '%s'", found.text);
+    bool is_document = decoder->mode & HEADER_DOCUMENT;
+    return is_document
+               ? decode_problem(decoder, WFS_CODE_DTYPE_UNKNOWN, entry->name, text - 1, compared, what)
+               : form_problem(decoder, entry->name, text - 1, compared, "%s", what);
 }
 
 /* {"F32":null}, to serde the same as "F32". */
@@ -71,7 +73,8 @@ static int decode_dtype_object(struct decoder *decoder, struct entry *entry)
     entry->is_odd = true;
     if (scan_take(scan, '}')) {
         entry->is_broken = true;
-        return form_problem(decoder, entry->name, text, "the dtype must be a string, found an empty object");
+        return form_problem(decoder, entry->name, text, (struct compared){"a string", "an empty object"},
+                            "the dtype must be a string, found an empty object");
     }
     for (bool more = true, first = true; more; first = false) {
         if (!scan_key(scan, &text, &length))
@@ -81,7 +84,7 @@ static int decode_dtype_object(struct decoder *decoder, struct entry *entry)
             r = scan_literal(scan, "null") ? name_dtype(decoder, entry, text, length)
                                            : syntax_problem(decoder, entry->name);
         else
-            r = wrong_value(decoder, entry, ENTRY_DEPTH + 1, "the dtype must be a string");
+            r = wrong_value(decoder, entry, ENTRY_DEPTH + 1, "the dtype", "a string");
         if (r)
             return r;
         if (!scan_next(scan, '}', &more))
@@ -102,41 +105,44 @@ static int decode_dtype(struct decoder *decoder, struct entry *entry)
     case '{':
         return decode_dtype_object(decoder, entry);
     default:
-        return wrong_value(decoder, entry, ENTRY_DEPTH, "the dtype must be a string");
+        return wrong_value(decoder, entry, ENTRY_DEPTH, "the dtype", "a string");
     }
 }
 
 /* A whole number without sign, point and exponent; anything else is told and skipped. */
-static int decode_integer(struct decoder *decoder, struct entry *entry, const char *what, uint64_t *ret_value)
+static int decode_integer(struct decoder *decoder, struct entry *entry, const char *subject,
+                          uint64_t *ret_value)
 {
+    static const char expected[] = "a whole number from 0 to 2^64 - 1";
     struct scan *scan = &decoder->scan;
     bool is_integer = false;
     char first = scan_peek(scan);
     char *at = scan->at;
     if (first != '-' && (first < '0' || first > '9'))
-        return wrong_value(decoder, entry, ENTRY_DEPTH + 1, what);
+        return wrong_value(decoder, entry, ENTRY_DEPTH + 1, subject, expected);
     if (!scan_number(scan, &is_integer, ret_value))
         return syntax_problem(decoder, entry->name);
     if (is_integer)
         return 0;
     entry->is_broken = true;
-    return form_problem(decoder, entry->name, at, "%s, found %.*s", what,
-                        (int)(scan->at - at < 40 ? scan->at - at : 40), at);
+    char found[41];
+    snprintf(found, sizeof found, "%.*s", (int)(scan->at - at < 40 ? scan->at - at : 40), at);
+    return form_problem(decoder, entry->name, at, (struct compared){expected, found},
+                        "%s must be %s, found %s", subject, expected, found);
 }
 
 static int decode_shape(struct decoder *decoder, struct entry *entry)
 {
-    static const char what[] = "a dimension must be a whole number from 0 to 2^64 - 1";
     struct scan *scan = &decoder->scan;
     if (scan_peek(scan) != '[')
-        return wrong_value(decoder, entry, ENTRY_DEPTH, "the shape must be an array");
+        return wrong_value(decoder, entry, ENTRY_DEPTH, "the shape", "an array");
     entry->shape = scan->at;
     scan->at++;
     if (scan_take(scan, ']'))
         return 0;
     for (bool more = true; more;) {
         uint64_t dimension = 0;
-        int r = decode_integer(decoder, entry, what, &dimension);
+        int r = decode_integer(decoder, entry, "a dimension", &dimension);
         if (r)
             return r;
         if (!scan_next(scan, ']', &more))
@@ -149,17 +155,17 @@ static int decode_shape(struct decoder *decoder, struct entry *entry)
 
 static int decode_offsets(struct decoder *decoder, struct entry *entry)
 {
-    static const char what[] = "an offset must be a whole number from 0 to 2^64 - 1";
+    static const char two_numbers[] = "an array of two numbers";
     struct scan *scan = &decoder->scan;
     uint64_t offsets[2] = {0, 0};
     size_t count = 0;
     if (scan_peek(scan) != '[')
-        return wrong_value(decoder, entry, ENTRY_DEPTH, "data_offsets must be an array of two numbers");
+        return wrong_value(decoder, entry, ENTRY_DEPTH, "data_offsets", two_numbers);
     const char *at = scan->at++;
     bool more = !scan_take(scan, ']');
     while (more) {
         uint64_t ignored;
-        int r = decode_integer(decoder, entry, what, count < 2 ? &offsets[count] : &ignored);
+        int r = decode_integer(decoder, entry, "an offset", count < 2 ? &offsets[count] : &ignored);
         if (r)
             return r;
         if (!scan_next(scan, ']', &more))
@@ -171,8 +177,10 @@ static int decode_offsets(struct decoder *decoder, struct entry *entry)
     if (count == 2)
         return 0;
     entry->is_broken = true;
-    return form_problem(decoder, entry->name, at, "data_offsets must be an array of two numbers, found %zu",
-                        count);
+    char found[24];
+    snprintf(found, sizeof found, "%zu", count);
+    return form_problem(decoder, entry->name, at, (struct compared){two_numbers, found},
+                        "data_offsets must be %s, found %s", two_numbers, found);
 }
 
 /* Whatever it is, the official library ignores it; a whole number of 32 bits is a checksum to us. */
@@ -201,7 +209,9 @@ static int decode_field(struct decoder *decoder, struct entry *entry, enum field
     if (field < FIELD_COUNT && entry->seen >> field & 1) {
         entry->is_broken = true;
         int r = decode_unknown(decoder, entry);
-        return r ? r : form_problem(decoder, entry->name, at, "'%s' occurs twice", field_names[field]);
+        return r ? r
+                 : form_problem(decoder, entry->name, at, (struct compared){"one", "a second"},
+                                "'%s' occurs twice", field_names[field]);
     }
     entry->seen |= 1U << field;
     switch (field) {
@@ -242,9 +252,10 @@ static int unknown_member(struct decoder *decoder, const struct entry *entry, co
     if (!(decoder->mode & HEADER_STRICT))
         return 0;
     char what[300];
-    snprintf(what, sizeof what, "the format knows no member '%s'",
-             printable(member->name, member->length).text);
-    return decode_problem(decoder, WFS_CODE_STRICT_UNKNOWN_FIELD, entry->name, member->name - 1, what);
+    struct printable found = printable(member->name, member->length);
+    snprintf(what, sizeof what, "the format knows no member '%s'", found.text);
+    return decode_problem(decoder, WFS_CODE_STRICT_UNKNOWN_FIELD, entry->name, member->name - 1,
+                          (struct compared){"dtype, shape and data_offsets", found.text}, what);
 }
 
 static int decode_object(struct decoder *decoder, struct entry *entry)
@@ -291,8 +302,10 @@ static int decode_array(struct decoder *decoder, struct entry *entry)
         return 0;
     entry->is_broken = true;
     entry->seen = (1U << FIELD_COUNT) - 1;
-    return form_problem(decoder, entry->name, at, "an entry that is an array has three values, found %u",
-                        count);
+    char found[16];
+    snprintf(found, sizeof found, "%u", count);
+    return form_problem(decoder, entry->name, at, (struct compared){"three values", found},
+                        "an entry that is an array has three values, found %s", found);
 }
 
 static int check_missing(struct decoder *decoder, struct entry *entry, const char *at)
@@ -301,7 +314,8 @@ static int check_missing(struct decoder *decoder, struct entry *entry, const cha
         if (entry->seen >> field & 1)
             continue;
         entry->is_broken = true;
-        int r = form_problem(decoder, entry->name, at, "'%s' is missing", field_names[field]);
+        int r = form_problem(decoder, entry->name, at, (struct compared){field_names[field], "none"},
+                             "'%s' is missing", field_names[field]);
         if (r)
             return r;
     }
@@ -315,9 +329,12 @@ static int check_strict(struct decoder *decoder, const struct entry *entry, cons
     int r = 0;
     if (entry->is_odd)
         r = decode_problem(decoder, WFS_CODE_STRICT_ENTRY_FORM, entry->name, at,
+                           (struct compared){"an object with a string",
+                                             *at == '[' ? "an array" : "an object with an object"},
                            "an entry must be an object and its dtype a string");
     if (r == 0 && memchr(entry->name->name, '\0', entry->name->length))
-        r = decode_problem(decoder, WFS_CODE_STRICT_NUL_NAME, entry->name, at, "the name has a NUL in it");
+        r = decode_problem(decoder, WFS_CODE_STRICT_NUL_NAME, entry->name, at,
+                           (struct compared){"no NUL", "a NUL"}, "the name has a NUL in it");
     return r;
 }
 
@@ -350,10 +367,9 @@ static int keep(struct decoder *decoder, const struct entry *entry)
 static int not_an_entry(struct decoder *decoder, const struct member *tensor)
 {
     bool is_special = tensor->length > 2 && memcmp(tensor->name, "__", 2) == 0;
-    return skip_wrong(decoder, tensor, 1,
-                      is_special
-                          ? "an entry must be an object (stsw writes such a key: --tolerate stsw reads it)"
-                          : "an entry must be an object");
+    return skip_wrong(decoder, tensor, 1, "an entry",
+                      is_special ? "an object (stsw writes such a key: --tolerate stsw reads it)"
+                                 : "an object");
 }
 
 int decode_tensor(struct decoder *decoder, const struct member *tensor)

@@ -28,12 +28,12 @@ static bool is_entry_member(const struct member *key)
 static int wrong_value(struct map *map, const struct member *key)
 {
     bool is_tensor = map->entry_members > 1 && is_entry_member(key);
-    char what[300];
-    snprintf(what, sizeof what,
-             is_tensor ? "no tensor can be called __metadata__, its '%s' must be a string"
-                       : "the value of '%s' in __metadata__ must be a string",
+    char subject[300];
+    snprintf(subject, sizeof subject,
+             is_tensor ? "no tensor can be called __metadata__, its '%s'"
+                       : "the value of '%s' in __metadata__",
              printable(key->name, key->length).text);
-    return skip_wrong(map->decoder, NULL, 2, what);
+    return skip_wrong(map->decoder, NULL, 2, subject, "a string");
 }
 
 static int decode_pair(struct map *map)
@@ -82,14 +82,28 @@ static int decode_pairs(struct map *map)
     return 0;
 }
 
-static int repeated_key(struct decoder *decoder, const char *at, const struct printable *key)
+/* The map that is looked at, whose key stands at `at`. */
+struct merging {
+    struct decoder *decoder;
+    const char *at;
+};
+
+static int repeated_key(void *context, const struct printable *key)
 {
+    const struct merging *merging = context;
+    struct decoder *decoder = merging->decoder;
+    struct compared compared = {"one", "a second"};
     char what[300];
     snprintf(what, sizeof what, "the key '%s' occurs twice in __metadata__", key->text);
     if (decoder->mode & HEADER_DOCUMENT)
-        return form_problem(decoder, NULL, at, "%s", what);
-    if (decoder->mode & HEADER_STRICT)
-        return decode_problem(decoder, WFS_CODE_STRICT_DUPLICATE_KEY, NULL, at, what);
+        return form_problem(decoder, NULL, merging->at, compared, "%s", what);
+    return decode_problem(decoder, WFS_CODE_STRICT_DUPLICATE_KEY, NULL, merging->at, compared, what);
+}
+
+static int ignored_key(void *context, const struct printable *key)
+{
+    (void)context;
+    (void)key;
     return 0;
 }
 
@@ -97,15 +111,14 @@ static int repeated_key(struct decoder *decoder, const char *at, const struct pr
 static int check_map(struct map *map, const char *at)
 {
     struct decoder *decoder = map->decoder;
-    struct printable key;
+    struct merging merging = {decoder, at};
     bool is_entry = map->entry_members == 3 && decoder->header->pair_count == 3;
-    int repeated = storage_merge_pairs(decoder->header, &key);
-    if (repeated < 0)
-        return repeated;
-    int r = repeated ? repeated_key(decoder, at, &key) : 0;
+    bool is_told = decoder->mode & (HEADER_DOCUMENT | HEADER_STRICT);
+    int r = storage_merge_pairs(decoder->header, is_told ? repeated_key : ignored_key, &merging);
     if (r || !is_entry || !(decoder->mode & HEADER_STRICT))
         return r;
     return decode_problem(decoder, WFS_CODE_STRICT_RESERVED_NAME, NULL, at,
+                          (struct compared){"a map", "dtype, shape and data_offsets"},
                           "__metadata__ reads like a tensor's entry");
 }
 
@@ -116,7 +129,8 @@ static int decode_null(struct decoder *decoder, const char *at)
     decoder->header->metadata_state = HEADER_METADATA_NULL;
     if (!(decoder->mode & HEADER_STRICT))
         return 0;
-    return decode_problem(decoder, WFS_CODE_STRICT_NULL_METADATA, NULL, at, "__metadata__ is null");
+    return decode_problem(decoder, WFS_CODE_STRICT_NULL_METADATA, NULL, at,
+                          (struct compared){"a map", "null"}, "__metadata__ is null");
 }
 
 int decode_metadata(struct decoder *decoder, char *key)
@@ -126,14 +140,15 @@ int decode_metadata(struct decoder *decoder, char *key)
         const char *at = decoder->scan.at;
         if (!scan_skip(&decoder->scan, 1))
             return syntax_problem(decoder, NULL);
-        return form_problem(decoder, NULL, at, "__metadata__ occurs twice");
+        return form_problem(decoder, NULL, at, (struct compared){"one", "a second"},
+                            "__metadata__ occurs twice");
     }
     decoder->has_metadata = true;
     char first = scan_peek(&decoder->scan);
     if (first == 'n')
         return decode_null(decoder, key - 1);
     if (first != '{')
-        return skip_wrong(decoder, NULL, 1, "__metadata__ must be an object of strings");
+        return skip_wrong(decoder, NULL, 1, "__metadata__", "an object of strings");
     decoder->header->metadata_state = HEADER_METADATA_MAP;
     int r = decode_pairs(&map);
     return r ? r : check_map(&map, key - 1);

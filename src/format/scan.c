@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-bool scan_fail(struct scan *scan, const char *reason)
+bool scan_fail(struct scan *scan, const char *reason, const char *expected)
 {
     scan->reason = scan->at >= scan->end ? "it ends too early" : reason;
+    scan->expected = expected;
     return false;
 }
 
@@ -13,7 +14,7 @@ bool scan_literal(struct scan *scan, const char *literal)
 {
     size_t length = strlen(literal);
     if (strncmp(scan->at, literal, length) != 0)
-        return scan_fail(scan, "this is no JSON value");
+        return scan_fail(scan, "this is no JSON value", "a JSON value");
     scan->at += length;
     return true;
 }
@@ -21,11 +22,11 @@ bool scan_literal(struct scan *scan, const char *literal)
 bool scan_key(struct scan *scan, char **ret_text, size_t *ret_length)
 {
     if (scan_peek(scan) != '"')
-        return scan_fail(scan, "a name in quotes should stand here");
+        return scan_fail(scan, "a name in quotes should stand here", "a name in quotes");
     if (!scan_string(scan, ret_text, ret_length))
         return false;
     if (!scan_take(scan, ':'))
-        return scan_fail(scan, "a ':' should stand here");
+        return scan_fail(scan, "a ':' should stand here", "':'");
     return true;
 }
 
@@ -36,8 +37,8 @@ bool scan_next(struct scan *scan, char closer, bool *ret_more)
         return true;
     if (scan_take(scan, closer))
         return true;
-    return scan_fail(scan,
-                     closer == '}' ? "a ',' or '}' should stand here" : "a ',' or ']' should stand here");
+    return closer == '}' ? scan_fail(scan, "a ',' or '}' should stand here", "',' or '}'")
+                         : scan_fail(scan, "a ',' or ']' should stand here", "',' or ']'");
 }
 
 /* --- any value ------------------------------------------------------------------------------------------ */
@@ -51,7 +52,7 @@ struct nesting {
 static bool nesting_open(struct scan *scan, struct nesting *nesting, bool is_object)
 {
     if (nesting->depth == SCAN_DEPTH_MAX)
-        return scan_fail(scan, "this is nested deeper than 127 levels");
+        return scan_fail(scan, "this is nested deeper than 127 levels", "at most 127 levels");
     uint64_t bit = UINT64_C(1) << (nesting->depth % 64);
     uint64_t *word = &nesting->objects[nesting->depth / 64];
     *word = is_object ? *word | bit : *word & ~bit;

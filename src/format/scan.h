@@ -15,14 +15,15 @@
 #define SCAN_DEPTH_MAX 127u /* open arrays and objects, all in all */
 
 struct scan {
-    char *at;           /* the next byte; after a failure the one that is wrong */
-    const char *end;    /* the NUL */
-    const char *reason; /* why scanning failed, as the end of "InvalidHeaderDeserialization: ..." */
+    char *at;             /* the next byte; after a failure the one that is wrong */
+    const char *end;      /* the NUL */
+    const char *reason;   /* why scanning failed, as the end of "InvalidHeaderDeserialization: ..." */
+    const char *expected; /* what should stand at `at` instead: "a JSON value" */
 };
 
 /* Every function returns false when the text is not JSON; scan->reason and scan->at say why and where. */
 
-bool scan_fail(struct scan *scan, const char *reason);
+bool scan_fail(struct scan *scan, const char *reason, const char *expected);
 
 static inline bool scan_is_space(char c)
 {

@@ -49,7 +49,7 @@ static bool check_range(struct scan *scan, const struct decimal *decimal)
         return true;
     if (decimal->exponent <= 308 && !isinf((double)decimal->significand * powers[decimal->exponent - 289]))
         return true;
-    return scan_fail(scan, "this number is out of range");
+    return scan_fail(scan, "this number is out of range", "a number that fits a double");
 }
 
 /* From the 'e' on. */
@@ -60,7 +60,7 @@ static bool take_exponent(struct scan *scan, struct decimal *decimal)
     if (is_negative || *scan->at == '+')
         scan->at++;
     if (!is_digit(*scan->at))
-        return scan_fail(scan, "this is no number");
+        return scan_fail(scan, "this is no number", "a number");
     int exponent = 0;
     for (; is_digit(*scan->at); scan->at++) {
         if (__builtin_mul_overflow(exponent, 10, &exponent) ||
@@ -81,7 +81,7 @@ static bool take_fraction(struct scan *scan, struct decimal *decimal)
 {
     scan->at++;
     if (!is_digit(*scan->at))
-        return scan_fail(scan, "this is no number");
+        return scan_fail(scan, "this is no number", "a number");
     for (; is_digit(*scan->at) && add_digit(decimal, *scan->at); scan->at++)
         decimal->exponent--;
     while (is_digit(*scan->at))
@@ -120,9 +120,10 @@ static bool take_any(struct scan *scan, bool *ret_is_integer, uint64_t *ret_valu
     if (is_negative)
         scan->at++;
     if (!is_digit(*scan->at))
-        return scan_fail(scan, is_negative ? "this is no number" : "this is no JSON value");
+        return scan_fail(scan, is_negative ? "this is no number" : "this is no JSON value",
+                         is_negative ? "a number" : "a JSON value");
     if (*scan->at == '0' && is_digit(scan->at[1]))
-        return scan_fail(scan, "a number cannot begin with 0");
+        return scan_fail(scan, "a number cannot begin with 0", "a number without leading zeros");
     take_whole(scan, &decimal);
     *ret_is_integer = false;
     if (*scan->at == '.')

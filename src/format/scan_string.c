@@ -58,7 +58,7 @@ static bool take_hex(struct scan *scan, uint32_t *ret_unit)
     for (unsigned i = 0; i < 4; i++, scan->at++) {
         int digit = hex_digit(*scan->at);
         if (digit < 0)
-            return scan_fail(scan, "\\u needs four hexadecimal digits");
+            return scan_fail(scan, "\\u needs four hexadecimal digits", "four hexadecimal digits");
         unit = unit << 4 | (uint32_t)digit;
     }
     *ret_unit = unit;
@@ -74,13 +74,13 @@ static bool take_unicode_escape(struct scan *scan, uint32_t *ret_character)
     if (first < 0xd800 || first > 0xdfff)
         return true;
     if (first > 0xdbff || scan->at[0] != '\\' || scan->at[1] != 'u')
-        return scan_fail(scan, "half of a surrogate pair stands alone");
+        return scan_fail(scan, "half of a surrogate pair stands alone", "both halves of a surrogate pair");
     scan->at += 2;
     uint32_t second = 0;
     if (!take_hex(scan, &second))
         return false;
     if (second < 0xdc00 || second > 0xdfff)
-        return scan_fail(scan, "half of a surrogate pair stands alone");
+        return scan_fail(scan, "half of a surrogate pair stands alone", "both halves of a surrogate pair");
     *ret_character = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
     return true;
 }
@@ -115,7 +115,7 @@ static bool take_escape(struct scan *scan, char **out)
     }
     const char *found = letter ? strchr(letters, letter) : NULL;
     if (!found)
-        return scan_fail(scan, "there is no such escape");
+        return scan_fail(scan, "there is no such escape", "an escape of JSON");
     *(*out)++ = meanings[found - letters];
     scan->at++;
     return true;
@@ -135,7 +135,7 @@ bool scan_string(struct scan *scan, char **ret_text, size_t *ret_length)
         if (*special == '"')
             break;
         if (*special != '\\')
-            return scan_fail(scan, "a control byte in a string must be escaped");
+            return scan_fail(scan, "a control byte in a string must be escaped", "an escape");
         if (!take_escape(scan, &out))
             return false;
     }

@@ -120,10 +120,9 @@ static void drop_overwritten_pairs(struct wfs_header *header)
     header->pair_count = kept;
 }
 
-int storage_merge_pairs(struct wfs_header *header, struct printable *ret_key)
+/* Marks all but the last of each key. 1 when a key occurs twice, 0 when none does, -ENOMEM. */
+static int mark_overwritten_pairs(struct wfs_header *header)
 {
-    if (header->pair_count < 2)
-        return 0;
     /* A pair with a key of its own takes 8 bytes of text or more, but for 129 keys of under two bytes. */
     size_t most = header->length / 8 + 129;
     size_t distinct = header->pair_count < most ? header->pair_count : most;
@@ -136,12 +135,24 @@ int storage_merge_pairs(struct wfs_header *header, struct printable *ret_key)
         if (previous == NAME_TABLE_NONE)
             continue;
         header->pairs[previous].is_overwritten = true;
-        if (!repeated)
-            *ret_key = printable(header->text + header->pairs[i].key, pair_key_length(&header->pairs[i]));
         repeated = 1;
     }
     name_table_clear(&keys);
-    if (repeated)
-        drop_overwritten_pairs(header);
     return repeated;
+}
+
+int storage_merge_pairs(struct wfs_header *header, storage_repeated *repeated, void *context)
+{
+    int marked = header->pair_count < 2 ? 0 : mark_overwritten_pairs(header);
+    if (marked <= 0)
+        return marked;
+    for (size_t i = 0; i < header->pair_count; i++) {
+        struct name_text key = pair_key(header, i);
+        struct printable shown = printable(key.text, key.length);
+        int r = header->pairs[i].is_overwritten ? repeated(context, &shown) : 0;
+        if (r)
+            return r;
+    }
+    drop_overwritten_pairs(header);
+    return 0;
 }

@@ -101,8 +101,10 @@ void storage_sort(struct wfs_header *header);
  * when none does, -ENOMEM. */
 int storage_index(struct wfs_header *header);
 
-/* Lets the last of each key of __metadata__ win. 1 when a key (*ret_key) occurs twice, 0 when none does,
- * -ENOMEM. */
-int storage_merge_pairs(struct wfs_header *header, struct printable *ret_key);
+/* Receives a key of __metadata__ that occurs again further on; anything but 0 ends the call. */
+typedef int storage_repeated(void *context, const struct printable *key);
+
+/* Lets the last of each key of __metadata__ win. -ENOMEM, or what `repeated` returned. */
+int storage_merge_pairs(struct wfs_header *header, storage_repeated *repeated, void *context);
 
 #endif

@@ -81,6 +81,11 @@ static int check_duplicate(const struct validation *validation, const struct ten
         return problem(validation->problems, WFS_CODE_DOCUMENT_INVALID, &site,
                        "the name occurs again in line %zu", line);
     }
+    struct figure found;
+    snprintf(found.text, sizeof found.text, "entries at bytes %" PRId64 " and %" PRId64,
+             record_offset(record), again);
+    site.expected = "one entry";
+    site.found = found.text;
     return problem(validation->problems, WFS_CODE_DUPLICATE_TENSOR, &site,
                    "the name stands at byte %" PRId64 " of the file and again at byte %" PRId64,
                    record_offset(record), again);
@@ -130,9 +135,11 @@ static int check_size(const struct validation *validation, const struct tensor_r
     struct figure wanted = figure_u64(size);
     switch (code) {
     case WFS_CODE_VALIDATION_OVERFLOW:
+        site.expected = "less than 2^64 bits";
         site.found = type.text;
         return problem(validation->problems, code, &site, "%s is more than 2^64 bits", type.text);
     case WFS_CODE_MISALIGNED_SLICE:
+        site.expected = "whole bytes";
         site.found = type.text;
         return problem(validation->problems, code, &site, "%s does not fill whole bytes", type.text);
     default:
@@ -154,7 +161,9 @@ static int check_file_size(const struct validation *validation, uint64_t data_en
         return 0;
     struct figure wanted = figure_u64(expected);
     struct figure found = figure_u64(validation->file_size);
-    struct site site = {.place = SITE_NOWHERE, .expected = wanted.text, .found = found.text};
+    /* where the file ends too early, or the first byte that is too many */
+    uint64_t place = (is_short ? validation->file_size : expected) - HEADER_PREFIX;
+    struct site site = {.place = (size_t)place, .expected = wanted.text, .found = found.text};
     if (expected < start)
         return problem(validation->problems, WFS_CODE_METADATA_INCOMPLETE_BUFFER, &site,
                        "the file has %s bytes, expected more than 2^64", found.text);
@@ -167,17 +176,35 @@ static int check_file_size(const struct validation *validation, uint64_t data_en
 
 /* --- all of them ---------------------------------------------------------------------------------------- */
 
+/* What can be said of a tensor by itself. */
+static int check_alone(const struct validation *validation, const struct tensor_record *record)
+{
+    int r = check_end(validation, record);
+    return r ? r : check_size(validation, record);
+}
+
 static int check_tensor(const struct validation *validation, const struct tensor_record *record,
                         uint64_t *expected)
 {
     int r = check_begin(validation, record, *expected);
     if (!r)
-        r = check_end(validation, record);
-    if (!r)
-        r = check_size(validation, record);
+        r = check_alone(validation, record);
     if (record->end >= record->begin)
         *expected = record->end;
     return r;
+}
+
+/* Where bytes should lie cannot be said as long as an entry is missing, or there are two of a name. */
+static int check_each_alone(const struct validation *validation)
+{
+    const struct wfs_header *header = validation->header;
+    for (size_t i = 0; i < header->tensor_count; i++) {
+        const struct tensor_record *record = &header->tensors[i];
+        int r = record->is_overwritten ? 0 : check_alone(validation, record);
+        if (r)
+            return r;
+    }
+    return 0;
 }
 
 static int check_names(const struct validation *validation)
@@ -218,7 +245,8 @@ int validate(struct wfs_header *header, uint64_t file_size, unsigned mode, struc
     int repeated = storage_index(header);
     if (repeated < 0)
         return repeated;
-    if (repeated) /* whose bytes lie where cannot be said as long as that is open */
-        return check_names(&validation);
-    return is_document || problems->json_count ? 0 : check_layout(&validation);
+    int r = repeated ? check_names(&validation) : 0;
+    if (r || is_document)
+        return r;
+    return repeated || problems->json_count ? check_each_alone(&validation) : check_layout(&validation);
 }

@@ -115,7 +115,7 @@ static int scan_members(struct mending *mending)
     bool more = true;
 
     if (scan_peek(scan) != '{') {
-        scan_fail(scan, "a '{' should stand here");
+        scan_fail(scan, "a '{' should stand here", "'{'");
         return beyond_mending(mending);
     }
     if (place(mending) > 0)

@@ -2,11 +2,13 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/io.h"
 #include "format/sniff.h"
 #include "model/checksum.h"
 #include "model/flags.h"
 
+#include <endian.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -85,30 +87,45 @@ static int ask_official(struct verification *verification, uint64_t length, stru
     return 0;
 }
 
+/* One header in memory at a time: the official one before, under other rules, or after, when none came of it.
+ */
 static int verify_header(struct verification *verification, uint64_t length, struct wfs_header **ret_header,
                          struct wfs_error *err)
 {
+    bool has_other_rules = verification->options->flags != 0;
     char *json = NULL;
-    int r = read_json(verification, length, &json, err);
+
+    int r = has_other_rules ? ask_official(verification, length, err) : 0;
+    if (r == 0)
+        r = read_json(verification, length, &json, err);
     if (r < 0)
         return r;
-
     r = header_check(json, (size_t)length, verification->file_size,
                      mode_of_flags(verification->options->flags), report, verification, ret_header);
     if (r == -ENOMEM)
         return error_no_memory(err);
     if (r != 0 && r != -EINVAL)
         return r;
-    if (verification->verdict->error_count > 0 || verification->options->flags != 0)
-        return ask_official(verification, length, err);
-    return 0;
+    return r == -EINVAL && !has_other_rules ? ask_official(verification, length, err) : 0;
 }
 
 /* A file whose header's length is impossible: there is nothing more to find. */
-static int report_prefix(struct verification *verification, const struct wfs_error *fault)
+static int report_prefix(struct verification *verification, const unsigned char *start,
+                         const struct wfs_error *fault)
 {
-    struct wfs_problem problem = {.code = fault->code, .offset = 0, .message = fault->text};
+    char expected[24];
+    char found[24];
+    bool is_too_large = fault->code == WFS_CODE_HEADER_TOO_LARGE;
+    uint64_t length = 0;
 
+    if (verification->file_size >= HEADER_PREFIX)
+        memcpy(&length, start, sizeof length);
+    length = le64toh(length);
+    snprintf(expected, sizeof expected, "%" PRIu64,
+             is_too_large ? HEADER_LENGTH_MAX : HEADER_PREFIX + length);
+    snprintf(found, sizeof found, "%" PRIu64, is_too_large ? length : verification->file_size);
+    struct wfs_problem problem = {
+        .code = fault->code, .offset = 0, .expected = expected, .found = found, .message = fault->text};
     verification->verdict->official = fault->code;
     return report(verification, &problem);
 }
@@ -128,7 +145,7 @@ static int crc_progress(void *context, uint64_t done)
 }
 
 static int report_checksum(struct verification *verification, const struct wfs_tensor *tensor,
-                           enum wfs_code code, uint32_t stored, uint32_t computed)
+                           uint64_t file_offset, enum wfs_code code, uint32_t stored, uint32_t computed)
 {
     char message[640];
     char expected[16];
@@ -148,9 +165,9 @@ static int report_checksum(struct verification *verification, const struct wfs_t
         .is_warning = !is_mismatch,
         .tensor = tensor->name,
         .tensor_length = tensor->name_length,
-        .offset = -1,
-        .expected = is_mismatch ? expected : NULL,
-        .found = is_mismatch ? found : NULL,
+        .offset = (int64_t)file_offset,
+        .expected = is_mismatch ? expected : "a checksum",
+        .found = is_mismatch ? found : "none",
         .message = message,
     };
     return report(verification, &problem);
@@ -175,14 +192,16 @@ static int verify_tensor(struct verification *verification, const struct wfs_ten
     verification->verdict->crc_count++;
     if (crc == stored || other == stored)
         return 0;
-    return report_checksum(verification, tensor, WFS_CODE_CHECKSUM_MISMATCH, stored, crc);
+    return report_checksum(verification, tensor, file_offset, WFS_CODE_CHECKSUM_MISMATCH, stored, crc);
 }
 
 /* Asked for checksums, a file without any is no success. */
 static int report_no_checksums(struct verification *verification)
 {
     struct wfs_problem problem = {.code = WFS_CODE_CHECKSUM_MISSING,
-                                  .offset = -1,
+                                  .offset = HEADER_PREFIX,
+                                  .expected = "checksums",
+                                  .found = "none",
                                   .message =
                                       "ChecksumMissing: no tensor has a checksum, so nothing was compared"};
 
@@ -214,9 +233,10 @@ static int verify_checksums(struct verification *verification, const struct wfs_
     for (size_t i = 0; i < wfs_header_count(header); i++) {
         struct wfs_tensor tensor = wfs_header_tensor(header, i);
         uint32_t stored = 0;
+        uint64_t file_offset = data_offset + tensor.begin;
         int r = header_crc(header, i, &stored)
-                    ? verify_tensor(verification, &tensor, data_offset + tensor.begin, stored, err)
-                    : report_checksum(verification, &tensor, WFS_CODE_CHECKSUM_MISSING, 0, 0);
+                    ? verify_tensor(verification, &tensor, file_offset, stored, err)
+                    : report_checksum(verification, &tensor, file_offset, WFS_CODE_CHECKSUM_MISSING, 0, 0);
         if (r != 0)
             return r;
     }
@@ -260,7 +280,8 @@ static int verify(struct verification *verification, struct wfs_error *err)
     if (size < 0)
         return cannot_read(verification, (int)size, err);
     int r = header_length(start, (size_t)size, verification->file_size, &length, &fault);
-    r = r < 0 ? report_prefix(verification, &fault) : verify_header(verification, length, &header, err);
+    r = r < 0 ? report_prefix(verification, start, &fault)
+              : verify_header(verification, length, &header, err);
     if (r == 0 && header && verification->options->crc && verdict->error_count == 0)
         r = verify_checksums(verification, header, err);
 
@@ -291,7 +312,7 @@ int wfs_verify_fd(int fd, const char *name, const struct wfs_verify_options *opt
     if (S_ISDIR(st.st_mode))
         return error_errno(err, EISDIR, "%s: cannot be read", verification.name.text);
     if (!S_ISREG(st.st_mode))
-        return error_errno(err, EINVAL, "%s: is no regular file", verification.name.text);
+        return file_refuse_kind(err, name, st.st_mode);
     verification.file_size = (uint64_t)st.st_size;
     return verify(&verification, err);
 }

@@ -47,3 +47,30 @@ equal(report["error"], None, "the official verdict")
 equal([problem["code"] for problem in report["problems"]], ["StrictHeaderStart", "StrictUnknownField", "StrictPadding"], "strict problems")
 for problem in report["problems"]:
     equal(sorted(problem), ["code", "expected", "found", "message", "offset", "severity", "tensor"], "keys of a problem")
+
+# each problem says where it is, what was expected and what was found: in every broken file there is
+corpus = f"{os.environ['WEIGHTFS_SOURCE']}/tests/corpus"
+broken = sorted(f"{corpus}/{name}" for name in os.listdir(corpus) if name.startswith("bad-"))
+for report in weightfs("verify", "--strict", "--json", *broken, code=1).json_lines():
+    for problem in report["problems"]:
+        if None in (problem["offset"], problem["expected"], problem["found"]):
+            fail(f"{report['file']}: {problem}")
+weightfs("verify", *broken, code=1)
+save("sums", {"a": tensor("U8", [4])})
+write("sums", frame('{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4],"crc32":1},"b":{"dtype":"U8","shape":[1],"data_offsets":[4,5]}}', b"12345"))
+problems = weightfs("verify", "--crc", "--json", "sums", code=1).json()["problems"]
+start = len(read("sums")) - 5
+equal([(problem["severity"], problem["tensor"], problem["offset"], problem["expected"], problem["found"]) for problem in problems],
+      [("error", "a", start, "00000001", "9be3e0a3"), ("warning", "b", start + 4, "a checksum", "none")], "checksums")
+
+# what is no file at all is named, and waits for nobody
+os.mkfifo("fifo")
+contains(weightfs("verify", "fifo", code=2).err, "fifo: is a FIFO, expected a regular file\n")
+contains(weightfs("verify", "/dev/null", code=2).err, "/dev/null: is a device, expected a regular file\n")
+
+# a line of JSON goes out in pieces: millions of problems need no memory
+many = ",".join(f'"{i}":["U8",[1],[0,0]]' for i in range(60000))
+write("many", frame("{" + many + "}"))
+limit = "" if b"__asan_init" in read(os.environ["WEIGHTFS"]) else "ulimit -d 8192;"
+report = json.loads(shell(f"({limit} $WEIGHTFS verify --json many || test $? = 1)").out)
+equal((len(report["problems"]), report["valid"], report["error"]), (60000, False, "TensorInvalidInfo"), "many problems")

@@ -157,32 +157,34 @@ START_TEST(all_problems_of_the_layout_are_listed)
                        "9|a|2|1|TensorInvalidInfo\n"
                        "61|b|2|9|InvalidOffset\n"
                        "61|b|9|2|InvalidOffset\n"
-                       "61|b||F4 [3]|MisalignedSlice\n"
-                       "-1||115|133|MetadataIncompleteBuffer\n");
+                       "61|b|whole bytes|F4 [3]|MisalignedSlice\n"
+                       "115||115|133|MetadataIncompleteBuffer\n");
 }
 
 END_TEST
+
+#define WHOLE "a whole number from 0 to 2^64 - 1"
 
 START_TEST(all_problems_of_form_are_listed_and_offsets_are_not_guessed_at)
 {
     ck_assert_problems("{\"a\":{\"dtype\":\"U9\",\"shape\":[2.5,1],\"data_offsets\":[7]},\"b\":4,\"__"
                        "metadata__\":{\"k\":1,\"l\":\"\"},\"c\":{\"dtype\":\"U8\"}}",
                        0, 0,
-                       "22|a|||InvalidHeaderDeserialization\n"
-                       "36|a|||InvalidHeaderDeserialization\n"
-                       "58|a|||InvalidHeaderDeserialization\n"
-                       "67|b|||InvalidHeaderDeserialization\n"
-                       "89||||InvalidHeaderDeserialization\n"
-                       "103|c|||InvalidHeaderDeserialization\n"
-                       "103|c|||InvalidHeaderDeserialization\n");
+                       "22|a|a dtype of the format|U9|InvalidHeaderDeserialization\n"
+                       "36|a|" WHOLE "|2.5|InvalidHeaderDeserialization\n"
+                       "58|a|an array of two numbers|1|InvalidHeaderDeserialization\n"
+                       "67|b|an object|a number|InvalidHeaderDeserialization\n"
+                       "89||a string|a number|InvalidHeaderDeserialization\n"
+                       "103|c|shape|none|InvalidHeaderDeserialization\n"
+                       "103|c|data_offsets|none|InvalidHeaderDeserialization\n");
     ck_assert_problems("{\"a\":[\"U8\",[\"1\",[[2]],null,-1],[0,{}]],\"b\":[\"U8\",7,[]]}", 0, 0,
-                       "20|a|||InvalidHeaderDeserialization\n"
-                       "24|a|||InvalidHeaderDeserialization\n"
-                       "30|a|||InvalidHeaderDeserialization\n"
-                       "35|a|||InvalidHeaderDeserialization\n"
-                       "42|a|||InvalidHeaderDeserialization\n"
-                       "57|b|||InvalidHeaderDeserialization\n"
-                       "59|b|||InvalidHeaderDeserialization\n");
+                       "20|a|" WHOLE "|a string|InvalidHeaderDeserialization\n"
+                       "24|a|" WHOLE "|an array|InvalidHeaderDeserialization\n"
+                       "30|a|" WHOLE "|null|InvalidHeaderDeserialization\n"
+                       "35|a|" WHOLE "|-1|InvalidHeaderDeserialization\n"
+                       "42|a|" WHOLE "|an object|InvalidHeaderDeserialization\n"
+                       "57|b|an array|a number|InvalidHeaderDeserialization\n"
+                       "59|b|an array of two numbers|0|InvalidHeaderDeserialization\n");
 }
 
 END_TEST
@@ -190,9 +192,9 @@ END_TEST
 START_TEST(strict_problems_are_listed_among_the_others)
 {
     ck_assert_problems(" {" TENSOR("a", "U8", "[2]", "[0,1]") ",\"__metadata__\":null}\n", 1, HEADER_STRICT,
-                       "8||||StrictHeaderStart\n"
-                       "62||||StrictNullMetadata\n"
-                       "82||||StrictPadding\n"
+                       "8||'{'|byte 0x20|StrictHeaderStart\n"
+                       "62||a map|null|StrictNullMetadata\n"
+                       "82||spaces|byte 0x0a|StrictPadding\n"
                        "10|a|2|1|TensorInvalidInfo\n");
 }
 
@@ -201,7 +203,31 @@ END_TEST
 START_TEST(where_a_name_occurs_twice_the_layout_is_not_judged)
 {
     ck_assert_problems("{" TENSOR("a", "U8", "[2]", "[0,1]") "," TENSOR("a", "U8", "[2]", "[0,2]") "}", 2, 0,
-                       "9|a|||DuplicateTensor\n");
+                       "9|a|one entry|entries at bytes 9 and 61|DuplicateTensor\n");
+}
+
+END_TEST
+
+START_TEST(sizes_are_judged_also_where_the_layout_is_not)
+{
+    ck_assert_problems("{" TENSOR("a", "U8", "[2]", "[0,2]") "," TENSOR("a", "U8", "[2]", "[0,3]") "}", 9, 0,
+                       "9|a|one entry|entries at bytes 9 and 61|DuplicateTensor\n"
+                       "61|a|2|3|TensorInvalidInfo\n");
+    ck_assert_problems(
+        "{\"x\":0," TENSOR("a", "U8", "[2]", "[7,6]") "," TENSOR("b", "F4", "[3]", "[50,52]") "}", 9, 0,
+        "13|x|an object|a number|InvalidHeaderDeserialization\n"
+        "15|a|7|6|InvalidOffset\n"
+        "67|b|whole bytes|F4 [3]|MisalignedSlice\n");
+}
+
+END_TEST
+
+START_TEST(every_key_that_occurs_again_is_listed)
+{
+    ck_assert_problems("{\"__metadata__\":{\"a\":\"1\",\"b\":\"2\",\"a\":\"3\",\"b\":\"4\",\"c\":\"5\"}}", 0,
+                       HEADER_STRICT,
+                       "9||one|a second|StrictDuplicateKey\n"
+                       "9||one|a second|StrictDuplicateKey\n");
 }
 
 END_TEST
@@ -209,7 +235,8 @@ END_TEST
 START_TEST(nothing_can_be_said_behind_a_syntax_error)
 {
     ck_assert_problems("{\"a\":1,\"b\" \"c\":2}", 0, 0,
-                       "13|a|||InvalidHeaderDeserialization\n19||||InvalidHeaderDeserialization\n");
+                       "13|a|an object|a number|InvalidHeaderDeserialization\n"
+                       "19||':'|'\"'|InvalidHeaderDeserialization\n");
 }
 
 END_TEST
@@ -254,6 +281,8 @@ int main(void)
         all_problems_of_form_are_listed_and_offsets_are_not_guessed_at,
         strict_problems_are_listed_among_the_others,
         where_a_name_occurs_twice_the_layout_is_not_judged,
+        sizes_are_judged_also_where_the_layout_is_not,
+        every_key_that_occurs_again_is_listed,
         nothing_can_be_said_behind_a_syntax_error,
         a_report_can_stop_the_search_anywhere,
     };
