@@ -47,20 +47,23 @@ static int check(struct model *model, bool json)
 int cmd_check(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {NULL,   0,           NULL, 0  }
+        {"json",   no_argument, NULL, 'j'},
+        {"rebase", no_argument, NULL, 'r'},
+        {NULL,     0,           NULL, 0  }
     };
+    struct model_edits edits = {0};
     bool json = false;
 
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option != 'j')
+        if (option == '?')
             return EXIT_USAGE;
-        json = true;
+        json |= option == 'j';
+        edits.rebase |= option == 'r';
     }
     if (argc - optind != 1)
         return cmd_usage("check", "check: which mount or file?");
 
     auto_model model = MODEL_NONE;
-    int code = model_open(argv[optind], false, &model);
+    int code = model_open(argv[optind], &edits, &model);
     return cmd_finish(code == EXIT_DONE ? check(&model, json) : code);
 }

@@ -17,7 +17,7 @@ int cmd_discard(int argc, char **argv)
         return cmd_usage("discard", "discard: which mount or file?");
 
     auto_model model = MODEL_NONE;
-    int code = model_open(argv[optind], argc - optind == 1, &model);
+    int code = model_open(argv[optind], &(struct model_edits){.discard = argc - optind == 1}, &model);
     if (code != EXIT_DONE)
         return code;
     int r = model_discard(&model, argv + optind + 1, (size_t)(argc - optind - 1), &err);

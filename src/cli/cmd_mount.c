@@ -33,6 +33,7 @@ struct invocation {
 enum {
     OPTION_CREATE = 256,
     OPTION_DISCARD_STAGING,
+    OPTION_REBASE,
     OPTION_ACCEPT_UNSYNCED,
     OPTION_FOLLOW,
     OPTION_REPLACE_LINK,
@@ -45,6 +46,7 @@ static const struct option long_options[] = {
     {"debug",           no_argument,       NULL, 'd'                   },
     {"create",          no_argument,       NULL, OPTION_CREATE         },
     {"discard-staging", no_argument,       NULL, OPTION_DISCARD_STAGING},
+    {"rebase",          no_argument,       NULL, OPTION_REBASE         },
     {"accept-unsynced", no_argument,       NULL, OPTION_ACCEPT_UNSYNCED},
     {"follow",          no_argument,       NULL, OPTION_FOLLOW         },
     {"replace-link",    no_argument,       NULL, OPTION_REPLACE_LINK   },
@@ -80,6 +82,9 @@ static int take_option(struct invocation *invocation, int option)
         break;
     case OPTION_DISCARD_STAGING:
         add_to_list(invocation, "discard_staging", "");
+        break;
+    case OPTION_REBASE:
+        add_to_list(invocation, "rebase", "");
         break;
     case OPTION_ACCEPT_UNSYNCED:
         add_to_list(invocation, "accept_unsynced", "");

@@ -36,7 +36,7 @@ int cmd_status(int argc, char **argv)
         return cmd_usage("status", "status: one mount or file at a time");
 
     auto_model model = MODEL_NONE;
-    int code = model_open(optind < argc ? argv[optind] : ".", false, &model);
+    int code = model_open(optind < argc ? argv[optind] : ".", NULL, &model);
     if (code != EXIT_DONE)
         return code;
     int r = json ? print_json(&model, &err) : model_print_status(&model, &err);

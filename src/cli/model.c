@@ -46,10 +46,12 @@ static bool is_begun(const char *path)
     return lstat(directory, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int open_file(const char *path, bool discard, struct model *model, struct wfs_error *err)
+static int open_file(const char *path, const struct model_edits *edits, struct model *model,
+                     struct wfs_error *err)
 {
     const struct stage_target_request request = {.source = path, .create = is_begun(path)};
-    struct stage_options options = {.discard = discard, .create = request.create};
+    struct stage_options options = {
+        .discard = edits->discard, .rebase = edits->rebase, .create = request.create};
 
     int r = stage_target_resolve(&request, &model->target, err);
     if (r == 0)
@@ -62,13 +64,20 @@ static int open_file(const char *path, bool discard, struct model *model, struct
                       err);
 }
 
-int model_open(const char *path, bool discard, struct model *ret_model)
+int model_open(const char *path, const struct model_edits *edits, struct model *ret_model)
 {
+    static const struct model_edits as_they_are = {0};
     struct model model = MODEL_NONE;
     struct wfs_error err = {0};
     struct stat st;
 
     if (mounted_find(path, &model.mount) == 0) {
+        if (edits && edits->rebase) {
+            mountinfo_clear(&model.mount);
+            cmd_say("%s: is mounted; --rebase is for edits of a model that is not",
+                    printable_string(path).text);
+            return EXIT_USAGE;
+        }
         model.is_mounted = true;
         *ret_model = model;
         return EXIT_DONE;
@@ -77,7 +86,7 @@ int model_open(const char *path, bool discard, struct model *ret_model)
         cmd_say("%s: a directory, but no model is mounted there", printable_string(path).text);
         return EXIT_USAGE;
     }
-    int r = open_file(path, discard, &model, &err);
+    int r = open_file(path, edits ? edits : &as_they_are, &model, &err);
     if (r < 0) {
         model_close(&model);
         return cmd_fail(&err);

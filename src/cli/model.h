@@ -22,9 +22,15 @@ struct model {
 #define MODEL_NONE ((struct model){.mount = MOUNTINFO_NONE, .target = STAGE_TARGET_NONE})
 #define auto_model __attribute__((cleanup(model_close))) struct model
 
+/* What to do with edits that lie there for a file. */
+struct model_edits {
+    bool discard; /* they go unseen, whatever they were made against */
+    bool rebase;  /* those made against another version are taken over to this one */
+};
+
 /* `path` is in a mount, or a file; prints the sentence when it is neither, or when it is locked. EXIT_DONE or
- * the exit code. `discard`: what is staged for a file goes unseen, whatever it was made against. */
-int model_open(const char *path, bool discard, struct model *ret_model);
+ * the exit code. `edits` NULL: they are taken as they are. */
+int model_open(const char *path, const struct model_edits *edits, struct model *ret_model);
 void model_close(struct model *model);
 
 /* status as text on stdout, or the object in *ret_status (json_object_put() it). Negative errno with a

@@ -15,6 +15,7 @@ struct mount_options {
     bool create;            /* a new model */
     bool read_only;
     bool discard_staging;
+    bool rebase;
     bool accept_unsynced;
     bool follow, replace_link;
     bool tolerate_stsw;

@@ -51,6 +51,7 @@ static const struct {
     {"follow",          offsetof(struct mount_options, follow)         },
     {"replace_link",    offsetof(struct mount_options, replace_link)   },
     {"discard_staging", offsetof(struct mount_options, discard_staging)},
+    {"rebase",          offsetof(struct mount_options, rebase)         },
     {"accept_unsynced", offsetof(struct mount_options, accept_unsynced)},
     {"debug",           offsetof(struct mount_options, debug)          },
 };

@@ -81,6 +81,7 @@ static int open_stage(struct session *session, const struct mount_listener *list
     struct stage_options wanted = {
         .read_only = options->read_only,
         .discard = options->discard_staging,
+        .rebase = options->rebase,
         .accept_unsynced = options->accept_unsynced,
         .create = options->create,
         .staging = options->staging,
@@ -96,11 +97,8 @@ static int open_stage(struct session *session, const struct mount_listener *list
         return r;
     size_t changes = stage_change_total(session->stage);
     if (changes > 0 && listener->note) {
-        char line[512];
-        const char *directory = stage_directory(session->stage);
-        snprintf(line, sizeof(line), "%zu staged change%s resumed from %s", changes, changes == 1 ? "" : "s",
-                 printable_string(directory ? directory : "?").text);
-        listener->note(listener->context, line);
+        const char *resumed = stage_resumed(session->stage);
+        listener->note(listener->context, resumed ? resumed : "staged changes were resumed");
     }
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "stage/pending.h"
 #include "stage/record.h"
+#include "stage/witness.h"
 
 /* --- gate --- */
 
@@ -42,11 +43,14 @@ void edit_begin(struct edit *edit, struct stage *stage)
 
 void edit_live(struct edit *edit, struct key key, const struct entry_state *state)
 {
+    witness_name(edit, key);
+    witness_state(edit, state);
     record_put_live(&edit->payload, key, state);
 }
 
 void edit_removed(struct edit *edit, struct key key, const struct declaration *last)
 {
+    witness_name(edit, key);
     record_put_removed(&edit->payload, key, last);
 }
 
@@ -67,22 +71,37 @@ void edit_everything_gone(struct edit *edit)
 
 void edit_metadata(struct edit *edit, bool staged, const struct metadata_map *map)
 {
+    witness_map(edit);
     record_put_metadata(&edit->payload, staged, map);
 }
 
-static int commit_by(struct edit *edit, int (*append)(struct journal *, const void *, size_t))
+typedef int append_function(struct journal *, const void *, size_t);
+
+static int append_by(struct edit *edit, append_function *append)
 {
     if (edit->payload.failed)
         return -ENOMEM;
-    if (edit->payload.length == 0)
-        return 0;
     int r = stage_ensure_spool(edit->stage);
     if (r < 0)
         return r;
     if (fault(FAULT_JOURNAL_APPEND))
         return 0;
+    witness_noted(edit); /* a journal that was made just now had forgotten it */
+    stage_keep_journal_short(edit->stage);
     r = append(spool_journal(edit->stage->spool), edit->payload.data, edit->payload.length);
     return fault(FAULT_JOURNAL_LATE) ? 0 : r;
+}
+
+static int commit_by(struct edit *edit, append_function *append)
+{
+    if (edit->payload.length == 0 && !edit->payload.failed)
+        return 0;
+    int r = append_by(edit, append);
+    if (r < 0)
+        witness_undo(edit);
+    else
+        witness_start(edit->stage);
+    return r;
 }
 
 int edit_commit(struct edit *edit)
@@ -97,6 +116,7 @@ int edit_commit_durably(struct edit *edit)
 
 void edit_end(struct edit *edit)
 {
+    free(edit->noted);
     bytes_clear(&edit->payload);
 }
 

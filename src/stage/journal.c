@@ -27,6 +27,10 @@ static const unsigned char durable_mark[4] =
 
 #define RECORD_HEAD 20u
 
+/* A journal is written anew when it is longer than this, and this many times longer than it would be. */
+#define LONG_BYTES (1u << 20)
+#define LONG_TIMES 4u
+
 struct journal {
     int fd;
     pthread_mutex_t lock;
@@ -35,6 +39,7 @@ struct journal {
     uint64_t wanted;  /* end of the last record that says something */
     int error;        /* latched */
     unsigned rewrites;
+    uint64_t rewritten; /* bytes that it had when it was written anew last; 0: never was */
 };
 
 static void put_u32(unsigned char *at, uint32_t value)
@@ -181,6 +186,7 @@ int journal_open(int dirfd, journal_replay *replay, void *context, struct journa
         return -ENOENT;
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_errno(err, errno, "cannot open the journal of staged edits");
+    (void)unlinkat(dirfd, JOURNAL_NEW_NAME, 0);
 
     size_t size = (size_t)st.st_size;
     auto_free unsigned char *bytes = malloc(size + 1);
@@ -326,6 +332,12 @@ int journal_error(struct journal *journal)
 
 /* --- a new one in its place --- */
 
+bool journal_is_long(struct journal *journal)
+{
+    auto_lock(&journal->lock);
+    return journal->end > LONG_BYTES && journal->end / LONG_TIMES > journal->rewritten;
+}
+
 static int write_new(int dirfd, const void *payload, size_t length, int *ret_fd)
 {
     auto_close int fd =
@@ -355,9 +367,11 @@ int journal_rewrite(struct journal *journal, int dirfd, const void *payload, siz
     int r = write_new(dirfd, payload, length, &fd);
     if (r == 0 && dup3(fd, journal->fd, O_CLOEXEC) < 0) /* others may be using the number */
         r = -errno;
-    if (r < 0)
+    if (r < 0) {
+        journal->rewritten = journal->end / 2; /* not again before it has doubled */
         return r;
-    journal->end = journal->wanted = sizeof(journal_magic) + RECORD_HEAD + length;
+    }
+    journal->end = journal->wanted = journal->rewritten = sizeof(journal_magic) + RECORD_HEAD + length;
     journal->durable = 0;
     journal->rewrites++;
     r = io_sync(dirfd);

@@ -9,6 +9,7 @@
 #ifndef STAGE_JOURNAL_H
 #define STAGE_JOURNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <weightfs/error.h>
@@ -48,6 +49,9 @@ int journal_error(struct journal *journal);
 /* Puts a journal of this one record, on disk, in the place of the old one in `dirfd`, which may be latched.
  * A crash leaves the old one or the new one. */
 int journal_rewrite(struct journal *journal, int dirfd, const void *payload, size_t length);
+
+/* Whether it is much longer than it was when it was written anew last, or could not be. */
+bool journal_is_long(struct journal *journal);
 
 void journal_close(struct journal *journal); /* NULL allowed */
 

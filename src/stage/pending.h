@@ -80,13 +80,14 @@ void spool_file_doomed(struct stage *stage, const struct entry_state *state);
 /* Deletes the staging directory when nothing in it is needed any more. */
 void stage_drop_spool_if_unused(struct stage *stage);
 
-struct base_identity;
-
 /* --- edit.c: one atomic change of names and states --- */
 
 struct edit {
     struct stage *stage;
     struct bytes payload;
+    size_t *noted; /* tensors of the model that are noted with it */
+    size_t noted_count, noted_capacity;
+    bool noted_map;
 };
 
 void edit_begin(struct edit *edit, struct stage *stage);
@@ -189,13 +190,6 @@ int error_problems(struct wfs_error *err, const struct problem_list *problems);
 /* Opens what is on disk and takes it up, or refuses; called once, by stage_open(). */
 int recover(struct stage *stage, const struct stage_options *options, struct wfs_error *err);
 
-/* What the journal's first record says of the model that the edits lie upon. */
-struct base_identity {
-    struct file_identity file;
-    uint32_t header_hash;
-    bool none; /* a model that did not exist */
-};
-
 struct base_identity base_identity_of(struct generation *generation);
 bool base_identity_equal(const struct base_identity *a,
                          const struct base_identity *b); /* the inode does not count */
@@ -215,6 +209,10 @@ void put_base(struct stage *stage, struct bytes *out);
 /* Writes a latched journal anew from what is in memory, which the caller did not change yet. stage->lock
  * held. */
 int stage_renew_journal(struct stage *stage);
+/* Writes it anew with what is true now and nothing else; stage->lock held. */
+int stage_rewrite_journal(struct stage *stage);
+/* The same when it has grown long. A failure is no harm. */
+void stage_keep_journal_short(struct stage *stage);
 int error_journal(const struct stage *stage, int r, struct wfs_error *err);
 
 /* Drops everything staged, in memory and on disk; stage->lock held. The edits must be journalled as gone or

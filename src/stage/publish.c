@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "model/checksum.h"
 #include "stage/commit.h"
+#include "stage/witness.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -240,6 +241,7 @@ static void take_over(struct commit *commit)
         auto_lock(&stage->lock);
         before = stage->generation;
         stage_forget(stage);
+        witness_clear(stage);
         stage->generation = generation_ref(commit->next);
         stage->generation_number++;
         stage->create = false;
@@ -336,6 +338,7 @@ static int commit_frozen(struct commit *commit, struct wfs_error *err)
     struct stage *stage = commit->stage;
     int r = stage_freeze(stage, err);
 
+    witness_stop(stage, 0); /* it holds the old file, and reads it */
     if (commit->observer && commit->observer->frozen)
         commit->observer->frozen(commit->observer->context);
     struct layout layout = stage->layout; /* frozen: nobody else changes it */

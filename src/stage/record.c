@@ -104,16 +104,21 @@ void record_put_forget(struct bytes *out, struct key key)
     put_key(out, ITEM_FORGET, key);
 }
 
-void record_put_metadata(struct bytes *out, bool staged, const struct metadata_map *map)
+static void put_map(struct bytes *out, const struct metadata_map *map)
 {
-    bytes_char(out, ITEM_METADATA);
-    put_number(out, staged);
     put_number(out, map->present);
     put_number(out, map->count);
     for (size_t i = 0; i < map->count; i++) {
         put_blob(out, map->pairs[i].key, map->pairs[i].key_length);
         put_blob(out, map->pairs[i].value, map->pairs[i].value_length);
     }
+}
+
+void record_put_metadata(struct bytes *out, bool staged, const struct metadata_map *map)
+{
+    bytes_char(out, ITEM_METADATA);
+    put_number(out, staged);
+    put_map(out, map);
 }
 
 void record_put_intent(struct bytes *out, const struct base_identity *identity)
@@ -125,4 +130,24 @@ void record_put_intent(struct bytes *out, const struct base_identity *identity)
 void record_put_drop(struct bytes *out)
 {
     bytes_char(out, ITEM_DROP);
+}
+
+void record_put_notes(struct bytes *out)
+{
+    bytes_char(out, ITEM_NOTES);
+}
+
+void record_put_tensor(struct bytes *out, const struct record_tensor *tensor)
+{
+    bytes_char(out, ITEM_TENSOR);
+    put_blob(out, tensor->name, tensor->name_length);
+    put_declaration(out, &tensor->declared);
+    put_number(out, tensor->has_digest);
+    put_number(out, tensor->digest);
+}
+
+void record_put_map(struct bytes *out, const struct metadata_map *map)
+{
+    bytes_char(out, ITEM_MAP);
+    put_map(out, map);
 }

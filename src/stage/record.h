@@ -25,6 +25,15 @@ struct record_state {
     size_t source_length;
 };
 
+/* What is remembered of a tensor of the model that an edit depends on. */
+struct record_tensor {
+    const char *name;
+    size_t name_length;
+    struct declaration declared;
+    bool has_digest;
+    uint64_t digest; /* of its bytes */
+};
+
 struct record_sink {
     void *context;
     int (*base)(void *context, const struct record_base *base);
@@ -35,6 +44,9 @@ struct record_sink {
     int (*intent)(void *context,
                   const struct base_identity *identity); /* a commit is about to publish this file */
     int (*drop)(void *context);                          /* everything was discarded */
+    int (*notes)(void *context); /* tensors and map of the model are noted with the edits that need them */
+    int (*tensor)(void *context, const struct record_tensor *tensor);
+    int (*map)(void *context, const struct metadata_map *map); /* __metadata__ of the model */
 };
 
 void record_put_base(struct bytes *out, const struct record_base *base);
@@ -44,6 +56,9 @@ void record_put_forget(struct bytes *out, struct key key);
 void record_put_metadata(struct bytes *out, bool staged, const struct metadata_map *map);
 void record_put_intent(struct bytes *out, const struct base_identity *identity);
 void record_put_drop(struct bytes *out);
+void record_put_notes(struct bytes *out);
+void record_put_tensor(struct bytes *out, const struct record_tensor *tensor);
+void record_put_map(struct bytes *out, const struct metadata_map *map);
 
 /* 0, -EIO with JOURNAL_DAMAGED, -ENOMEM, or what the sink returned. */
 int record_read(const unsigned char *payload, size_t length, const struct record_sink *sink,

@@ -14,6 +14,9 @@ enum item {
     ITEM_METADATA = 'M',
     ITEM_INTENT = 'I',
     ITEM_DROP = 'D',
+    ITEM_NOTES = 'N',
+    ITEM_TENSOR = 'T',
+    ITEM_MAP = 'P',
 };
 
 enum flag {

@@ -216,23 +216,58 @@ static int read_removed(struct cursor *cursor, const struct record_sink *sink)
     return r < 0 || cursor->bad ? r : sink->removed(sink->context, key, &last);
 }
 
-static int read_metadata(struct cursor *cursor, const struct record_sink *sink)
+/* The pairs' strings are borrowed; the array is malloc'd. */
+static int take_map(struct cursor *cursor, struct metadata_map *ret_map)
 {
-    bool staged = take_number_below(cursor, 2) == 1;
-    struct metadata_map map = {.present = take_number_below(cursor, 2) == 1};
+    *ret_map = (struct metadata_map){.present = take_number_below(cursor, 2) == 1};
     uint64_t count = take_number_below(cursor, cursor->left / 16 + 1); /* a pair takes two lengths at least */
-    if (cursor->bad)
-        return 0;
-    auto_free struct metadata_pair *pairs = calloc((size_t)count + 1, sizeof(*pairs));
+    struct metadata_pair *pairs = calloc((size_t)count + 1, sizeof(*pairs));
     if (!pairs)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
         pairs[i].key = take_blob(cursor, &pairs[i].key_length);
         pairs[i].value = take_blob(cursor, &pairs[i].value_length);
     }
-    map.pairs = pairs;
-    map.count = (size_t)count;
-    return cursor->bad ? 0 : sink->metadata(sink->context, staged, &map);
+    ret_map->pairs = pairs;
+    ret_map->count = (size_t)count;
+    return 0;
+}
+
+static int read_metadata(struct cursor *cursor, const struct record_sink *sink)
+{
+    struct metadata_map map;
+    bool staged = take_number_below(cursor, 2) == 1;
+    int r = take_map(cursor, &map);
+
+    if (r == 0 && !cursor->bad)
+        r = sink->metadata(sink->context, staged, &map);
+    free(map.pairs);
+    return r;
+}
+
+static int read_map(struct cursor *cursor, const struct record_sink *sink)
+{
+    struct metadata_map map;
+    int r = take_map(cursor, &map);
+
+    if (r == 0 && !cursor->bad)
+        r = sink->map(sink->context, &map);
+    free(map.pairs);
+    return r;
+}
+
+static int read_tensor(struct cursor *cursor, const struct record_sink *sink)
+{
+    struct record_tensor tensor = {.declared = DECLARATION_NONE};
+
+    tensor.name = take_blob(cursor, &tensor.name_length);
+    int r = take_declaration(cursor, &tensor.declared);
+    tensor.has_digest = take_number_below(cursor, 2) == 1;
+    tensor.digest = take_number(cursor);
+    if (r == 0 && !cursor->bad)
+        r = sink->tensor(sink->context, &tensor);
+    declaration_clear(&tensor.declared);
+    return r;
 }
 
 static int read_item(struct cursor *cursor, const struct record_sink *sink)
@@ -257,6 +292,12 @@ static int read_item(struct cursor *cursor, const struct record_sink *sink)
         return cursor->bad ? 0 : sink->intent(sink->context, &identity);
     case ITEM_DROP:
         return sink->drop(sink->context);
+    case ITEM_NOTES:
+        return sink->notes(sink->context);
+    case ITEM_TENSOR:
+        return read_tensor(cursor, sink);
+    case ITEM_MAP:
+        return read_map(cursor, sink);
     default:
         cursor->bad = true;
         return 0;

@@ -9,16 +9,19 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/replace.h"
-#include "stage/replay.h"
+#include "stage/rebase.h"
+#include "stage/witness.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-static int append_base(struct stage *stage)
+static int append_base(struct stage *stage, bool is_new)
 {
     auto_bytes payload = BYTES_EMPTY;
 
+    if (is_new)
+        record_put_notes(&payload);
     put_base(stage, &payload);
     if (payload.failed)
         return -ENOMEM;
@@ -33,18 +36,22 @@ int stage_start_journal(struct stage *stage)
     /* the old one tells of another model: without a new one there is none, until the next change tries again
      */
     spool_set_journal(stage->spool, journal);
-    r = r < 0 ? r : append_base(stage);
+    witness_forget_notes(stage);
+    r = r < 0 ? r : append_base(stage, true);
     if (r < 0)
         spool_set_journal(stage->spool, NULL);
     return r;
 }
 
-/* Gives one entry its spool file. A file that is gone is a damaged entry, not a refusal: the others must come
- * back. It gets an empty one for now; the journal goes on naming the one that is missing. */
-static int open_spool_file(struct stage *stage, struct entry *entry, struct wfs_error *err)
+/* A file that is gone is a damaged entry, not a refusal: the others must come back. It gets an empty one for
+ * now; the journal goes on naming the one that is missing. */
+int recover_open_file(struct stage *stage, struct entry *entry, struct wfs_error *err)
 {
     struct content *content = &entry->state.content;
     struct stat st;
+
+    if (content->kind != CONTENT_SPOOL || content->spool)
+        return 0;
     int r = spool_open_file(stage->spool, content->spool_number, &content->spool, err);
 
     if (r == -ENOENT) {
@@ -71,26 +78,31 @@ static int open_spool_file(struct stage *stage, struct entry *entry, struct wfs_
 }
 
 /* After another boot, bytes without a durable mark may be zeros of the right length. */
+bool recover_is_lost(const struct entry *entry, bool other_boot, bool accept)
+{
+    const struct entry_state *state = &entry->state;
+    bool is_new = other_boot && !state->synced && state->content.kind == CONTENT_SPOOL;
+
+    return (state->unsynced_lost || is_new) && !accept;
+}
+
 static int judge_trust(struct entry *entry, bool other_boot, bool accept)
 {
     struct entry_state *state = &entry->state;
-    bool lost =
-        state->unsynced_lost || (other_boot && !state->synced && state->content.kind == CONTENT_SPOOL);
+    bool lost = recover_is_lost(entry, other_boot, accept);
 
-    if (fault(FAULT_UNSYNCED) || (lost == state->unsynced_lost && !(lost && accept)))
+    if (fault(FAULT_UNSYNCED) || lost == state->unsynced_lost)
         return 0;
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
     int r = state_copy(&next, state);
-    next.unsynced_lost = lost && !accept;
+    next.unsynced_lost = lost;
     return r < 0 ? r : entry_update(entry, &next);
 }
 
 static int take_up_entry(struct entry *entry, bool other_boot, bool accept, struct wfs_error *err)
 {
-    int r = 0;
+    int r = recover_open_file(entry->stage, entry, err);
 
-    if (entry->state.content.kind == CONTENT_SPOOL)
-        r = open_spool_file(entry->stage, entry, err);
     if (r == 0) {
         r = judge_trust(entry, other_boot, accept);
         if (r < 0)
@@ -141,14 +153,17 @@ static void clear_unseen(struct stage *stage)
     stage_clear(stage);
 }
 
-/* Data files that nothing refers to are deleted, and new numbers begin behind the rest. */
-static int sweep(struct stage *stage)
+int recover_sweep(struct stage *stage, struct wfs_error *err)
 {
     size_t bucket = 0;
     struct used_numbers used = {.numbers = calloc(stage->table.count + 2, sizeof(*used.numbers))};
+    /* what it no longer names is deleted: a power loss must not bring back a journal that does */
+    int r = used.numbers ? journal_sync(spool_journal(stage->spool)) : -ENOMEM;
 
-    if (!used.numbers)
-        return -ENOMEM;
+    if (r < 0) {
+        free(used.numbers);
+        return error_errno(err, -r, "cannot sync the journal of staged edits");
+    }
     for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
          slot = slot_next(&stage->table, &bucket, slot))
         note_number(&used, slot->entry);
@@ -159,21 +174,44 @@ static int sweep(struct stage *stage)
     return 0;
 }
 
-static int take_up(struct stage *stage, const struct replay *replay, bool accept, struct wfs_error *err)
+static bool has_lost_source(const struct stage *stage)
 {
     size_t bucket = 0;
-    struct boot_id boot = boot_id_now();
-    bool other_boot = !fault(FAULT_BOOT_ID) && strcmp(boot.text, replay->base.boot_id) != 0;
 
-    if (replay->has_lost_source)
+    for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        const struct content *content = slot->entry ? &slot->entry->state.content : NULL;
+        if (content && content->kind == CONTENT_SOURCE && content->index == INDEX_LOST)
+            return true;
+    }
+    return false;
+}
+
+/* The journal of this very model: what it noted need not be noted again. */
+static int take_notes(struct stage *stage, const struct replay *replay)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < replay->witness_count && r == 0; i++) {
+        const struct replay_witness *witness = &replay->witnesses[i];
+        size_t index;
+        if (base_find(stage, (struct key){SPACE_TENSOR, witness->name, witness->name_length}, &index))
+            r = witness_known(stage, index, witness->has_digest, witness->digest);
+    }
+    stage->witnesses.map_is_noted = replay->has_map;
+    return r;
+}
+
+static int take_up(struct stage *stage, bool other_boot, bool accept, struct wfs_error *err)
+{
+    size_t bucket = 0;
+
+    if (has_lost_source(stage))
         return error_rule(err, WFS_CODE_JOURNAL_DAMAGED,
                           "the journal of staged edits names a tensor that the model does not have");
-    /* what it no longer names is deleted: a power loss must not bring back a journal that does */
-    int synced = journal_sync(spool_journal(stage->spool));
-    if (synced < 0)
-        return error_errno(err, -synced, "cannot sync the journal of staged edits");
-    if (sweep(stage) < 0)
-        return error_no_memory(err);
+    int swept = recover_sweep(stage, err);
+    if (swept < 0)
+        return swept;
     for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
          slot = slot_next(&stage->table, &bucket, slot)) {
         int r = slot->entry ? take_up_entry(slot->entry, other_boot, accept, err) : 0;
@@ -185,22 +223,25 @@ static int take_up(struct stage *stage, const struct replay *replay, bool accept
         if (r < 0)
             return r;
     }
-    int r = append_base(stage);
+    int r = append_base(stage, false);
     return r < 0 ? error_errno(err, -r, "cannot write the journal of staged edits") : 0;
 }
 
-static void say_resumed(struct stage *stage, const struct base_identity *base, uint64_t cut)
+static void say_resumed(struct stage *stage, const struct replay *replay, bool is_same, uint64_t cut)
 {
+    const struct base_identity *base = &replay->base.identity;
     size_t count = count_changes(stage);
     uint64_t inode = base_identity_of(stage->generation).file.inode;
-    const char *moved =
-        base->none || base->file.inode == inode ? "" : "; the model was moved or copied meanwhile";
+    bool moved = !base->none && base->file.inode != inode;
+    const char *note = !is_same ? "; they were taken over to another version of the model"
+                       : moved  ? "; the model was moved or copied meanwhile"
+                                : "";
     char tail[64] = "";
 
     if (cut > 0)
         (void)snprintf(tail, sizeof(tail), " (cut a torn tail of %" PRIu64 " bytes)", cut);
     if (asprintf(&stage->resumed, "resumed %zu staged change%s from %s%s%s", count, count == 1 ? "" : "s",
-                 printable_string(stage->spool_path).text, tail, moved) < 0)
+                 printable_string(stage->spool_path).text, tail, note) < 0)
         stage->resumed = NULL;
 }
 
@@ -208,15 +249,17 @@ static int refuse_other_model(const struct stage *stage, struct wfs_error *err)
 {
     return error_rule(err, WFS_CODE_SOURCE_CHANGED,
                       "%s: the staged edits in %s were made against another version of the model; put that "
-                      "one back, or drop "
-                      "them with --discard-staging",
+                      "one back, take them over to this one with --rebase, or drop them with "
+                      "--discard-staging",
                       printable_string(stage->name).text, printable_string(stage->spool_path).text);
 }
 
-static int judge(struct stage *stage, const struct replay *replay, const struct stage_options *options,
+static int judge(struct stage *stage, struct replay *replay, const struct stage_options *options,
                  uint64_t cut, struct wfs_error *err)
 {
     struct base_identity now = base_identity_of(stage->generation);
+    struct boot_id boot = boot_id_now();
+    bool other_boot = !fault(FAULT_BOOT_ID) && strcmp(boot.text, replay->base.boot_id) != 0;
     bool same = replay->has_base && base_identity_equal(&now, &replay->base.identity);
 
     bool committed = replay->has_intent && !same && base_identity_equal(&now, &replay->intent);
@@ -227,15 +270,20 @@ static int judge(struct stage *stage, const struct replay *replay, const struct 
         clear_unseen(stage);
         return 0;
     }
-    if (!same && !fault(FAULT_OTHER_MODEL))
+    same = same || fault(FAULT_OTHER_MODEL);
+    if (!same && !options->rebase)
         return refuse_other_model(stage, err);
     if (replay->has_intent)
         replace_sweep(stage->dirfd, stage->name, &replay->intent.file);
-    int r = take_up(stage, replay, options->accept_unsynced, err);
+    int r =
+        same ? take_notes(stage, replay) : rebase(stage, replay, other_boot, options->accept_unsynced, err);
+    if (r == -ENOMEM)
+        return error_no_memory(err);
+    r = r < 0 ? r : take_up(stage, other_boot, options->accept_unsynced, err);
     if (r < 0)
         return r;
     if (stage_has_changes(stage))
-        say_resumed(stage, &replay->base.identity, cut);
+        say_resumed(stage, replay, same, cut);
     else
         stage_drop_spool_if_unused(stage);
     return 0;
@@ -262,12 +310,27 @@ static int explain_damage(const struct stage *stage, int r, struct wfs_error *er
     return r;
 }
 
+static int recover_journal(struct stage *stage, const struct stage_options *options, struct replay *replay,
+                           struct wfs_error *err)
+{
+    struct journal *journal = NULL;
+    uint64_t cut = 0;
+    int r = journal_open(spool_dirfd(stage->spool), replay_payload, replay, &journal, &cut, err);
+
+    if (r == -ENOENT) {
+        clear_unseen(stage);
+        return 0;
+    }
+    if (r < 0)
+        return explain_damage(stage, r, err);
+    spool_set_journal(stage->spool, journal);
+    return judge(stage, replay, options, cut, err);
+}
+
 int recover(struct stage *stage, const struct stage_options *options, struct wfs_error *err)
 {
     const struct spool_place place = {stage->spool_parent, stage->spool_name};
     struct replay replay = {.stage = stage};
-    struct journal *journal = NULL;
-    uint64_t cut = 0;
     int r = spool_open(&place, stage->mountpoint, &stage->spool, err);
 
     if (r == -ENOENT)
@@ -276,13 +339,7 @@ int recover(struct stage *stage, const struct stage_options *options, struct wfs
         return r;
     if (options->discard)
         return discard_unseen(stage, err);
-    r = journal_open(spool_dirfd(stage->spool), replay_payload, &replay, &journal, &cut, err);
-    if (r == -ENOENT) {
-        clear_unseen(stage);
-        return 0;
-    }
-    if (r < 0)
-        return explain_damage(stage, r, err);
-    spool_set_journal(stage->spool, journal);
-    return judge(stage, &replay, options, cut, err);
+    r = recover_journal(stage, options, &replay, err);
+    replay_clear(&replay);
+    return r;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A journal that failed to be synced cannot be trusted, and asking again would not tell what the disk has.
- * All that it should say is in memory: it is written anew, to another file.
+ * The journal written anew, to another file, with what is true now and nothing of how it came to be: when it
+ * has grown long, and when it failed to be synced, because asking again would not tell what the disk has.
  */
 #include "base/error.h"
 #include "stage/record.h"
+#include "stage/witness.h"
 
 #include <stdio.h>
 
@@ -20,9 +21,11 @@ void put_base(struct stage *stage, struct bytes *out)
 
 static void put_slot(struct bytes *out, const struct slot *slot)
 {
+    bool says_something = slot->removed || slot->last.dtype != WFS_DTYPE_COUNT || slot->last.has_shape;
+
     if (slot->entry && slot->entry->staged)
         record_put_live(out, slot_key(slot), &slot->entry->state);
-    else if (!slot->entry)
+    else if (!slot->entry && says_something)
         record_put_removed(out, slot_key(slot), &slot->last);
 }
 
@@ -30,7 +33,9 @@ static void put_everything(struct stage *stage, struct bytes *out)
 {
     size_t bucket = 0;
 
+    record_put_notes(out);
     put_base(stage, out);
+    witness_put_all(stage, out);
     for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
          slot = slot_next(&stage->table, &bucket, slot))
         put_slot(out, slot);
@@ -42,17 +47,30 @@ static void put_everything(struct stage *stage, struct bytes *out)
         record_put_intent(out, stage->intent);
 }
 
-int stage_renew_journal(struct stage *stage)
+int stage_rewrite_journal(struct stage *stage)
 {
     auto_bytes payload = BYTES_EMPTY;
-    struct journal *journal = spool_journal(stage->spool);
 
-    if (!journal || !journal_error(journal))
-        return 0;
     put_everything(stage, &payload);
     if (payload.failed)
         return -ENOMEM;
-    return journal_rewrite(journal, spool_dirfd(stage->spool), payload.data, payload.length);
+    return journal_rewrite(spool_journal(stage->spool), spool_dirfd(stage->spool), payload.data,
+                           payload.length);
+}
+
+int stage_renew_journal(struct stage *stage)
+{
+    struct journal *journal = spool_journal(stage->spool);
+
+    return journal && journal_error(journal) ? stage_rewrite_journal(stage) : 0;
+}
+
+void stage_keep_journal_short(struct stage *stage)
+{
+    struct journal *journal = spool_journal(stage->spool);
+
+    if (stage->is_open && journal_is_long(journal))
+        (void)stage_rewrite_journal(stage);
 }
 
 int error_journal(const struct stage *stage, int r, struct wfs_error *err)

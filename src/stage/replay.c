@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage/replay.h"
 
+#include <string.h>
+
 static void drop_entry(struct entry *entry)
 {
     entry_unlink(entry);
@@ -26,8 +28,7 @@ static void resolve_source(struct replay *replay, struct record_state *record)
     struct wfs_tensor tensor =
         found ? generation_tensor(replay->stage->generation, content->index) : (struct wfs_tensor){0};
     if (!found || content->size > tensor.end - tensor.begin) {
-        *content = (struct content){.kind = CONTENT_EMPTY};
-        replay->has_lost_source = true;
+        content->index = INDEX_LOST;
         return;
     }
     content->generation = generation_ref(replay->stage->generation);
@@ -133,6 +134,115 @@ static int replay_drop(void *context)
     return 0;
 }
 
+static int replay_notes(void *context)
+{
+    struct replay *replay = context;
+    replay->has_notes = true;
+    return 0;
+}
+
+static int replay_tensor(void *context, const struct record_tensor *tensor)
+{
+    struct replay *replay = context;
+
+    if (replay->witness_count == replay->witness_capacity) {
+        size_t capacity = replay->witness_capacity ? replay->witness_capacity * 2 : 64;
+        struct replay_witness *grown = realloc(replay->witnesses, capacity * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        replay->witnesses = grown;
+        replay->witness_capacity = capacity;
+    }
+    struct replay_witness *witness = &replay->witnesses[replay->witness_count];
+    *witness = (struct replay_witness){
+        .name = malloc(tensor->name_length + 1),
+        .name_length = tensor->name_length,
+        .declared = DECLARATION_NONE,
+        .has_digest = tensor->has_digest,
+        .digest = tensor->digest,
+        .order = replay->witness_count,
+    };
+    if (!witness->name)
+        return -ENOMEM;
+    memcpy(witness->name, tensor->name, tensor->name_length);
+    replay->witness_count++;
+    return declaration_copy(&witness->declared, &tensor->declared);
+}
+
+static int replay_map(void *context, const struct metadata_map *map)
+{
+    struct replay *replay = context;
+
+    metadata_clear(&replay->map);
+    replay->has_map = true;
+    return metadata_copy(&replay->map, map);
+}
+
+static int compare_names(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
+    return order ? order : (a_length > b_length) - (a_length < b_length);
+}
+
+static int compare_witnesses(const void *left, const void *right)
+{
+    const struct replay_witness *a = left;
+    const struct replay_witness *b = right;
+    int order = compare_names(a->name, a->name_length, b->name, b->name_length);
+    return order ? order : (a->order < b->order) - (a->order > b->order);
+}
+
+static void witness_free(struct replay_witness *witness)
+{
+    free(witness->name);
+    declaration_clear(&witness->declared);
+}
+
+void replay_sort_witnesses(struct replay *replay)
+{
+    size_t kept = 0;
+
+    if (replay->witness_count > 1)
+        qsort(replay->witnesses, replay->witness_count, sizeof(*replay->witnesses), compare_witnesses);
+    for (size_t i = 0; i < replay->witness_count; i++) {
+        struct replay_witness *witness = &replay->witnesses[i];
+        const struct replay_witness *last = kept ? &replay->witnesses[kept - 1] : NULL;
+        if (last && compare_names(last->name, last->name_length, witness->name, witness->name_length) == 0)
+            witness_free(witness); /* an earlier word: the last one came first */
+        else
+            replay->witnesses[kept++] = *witness;
+    }
+    replay->witness_count = kept;
+}
+
+const struct replay_witness *replay_find_witness(const struct replay *replay, const char *name, size_t length)
+{
+    size_t low = 0;
+    size_t high = replay->witness_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct replay_witness *witness = &replay->witnesses[middle];
+        int order = compare_names(name, length, witness->name, witness->name_length);
+        if (order == 0)
+            return witness;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+void replay_clear(struct replay *replay)
+{
+    for (size_t i = 0; i < replay->witness_count; i++)
+        witness_free(&replay->witnesses[i]);
+    free(replay->witnesses);
+    metadata_clear(&replay->map);
+    *replay = (struct replay){0};
+}
+
 int replay_payload(void *context, const unsigned char *payload, size_t length, struct wfs_error *err)
 {
     const struct record_sink sink = {
@@ -144,6 +254,9 @@ int replay_payload(void *context, const unsigned char *payload, size_t length, s
         .metadata = replay_metadata,
         .intent = replay_intent,
         .drop = replay_drop,
+        .notes = replay_notes,
+        .tensor = replay_tensor,
+        .map = replay_map,
     };
     return record_read(payload, length, &sink, err);
 }

@@ -4,12 +4,15 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "stage/pending.h"
+#include "stage/witness.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/vfs.h>
+
+#define WITNESS_PATIENCE_MS 2000 /* for digests that are still to be made when all ends */
 
 DEFINE_CLEANUP(struct stage, stage, stage_close)
 
@@ -212,6 +215,10 @@ int stage_open(int dirfd, const char *name, struct generation *generation,
         .output = options->output,
     };
     stage->is_open = true;
+    {
+        auto_lock(&stage->lock);
+        witness_start(stage);
+    }
     *ret_stage = take_ptr(stage);
     return 0;
 }
@@ -243,6 +250,7 @@ void stage_close(struct stage *stage)
 {
     if (!stage)
         return;
+    witness_stop(stage, stage->spool ? WITNESS_PATIENCE_MS : 0);
     if (stage->spool && stage->is_open) {
         (void)stage_sync_all(stage);
         auto_lock(&stage->lock);
@@ -254,6 +262,7 @@ void stage_close(struct stage *stage)
     image_unref(stage->preview);
     spool_close(stage->spool);
     forget_place(stage);
+    witness_clear(stage);
     generation_unref(stage->generation);
     metadata_clear(&stage->metadata);
     problem_list_clear(&stage->last.problems);
@@ -313,6 +322,11 @@ const char *stage_directory(struct stage *stage)
 {
     auto_lock(&stage->lock);
     return stage->spool ? stage->spool_path : NULL;
+}
+
+const char *stage_resumed(const struct stage *stage)
+{
+    return stage->resumed;
 }
 
 void stage_note(struct stage *stage, const struct wfs_error *err)

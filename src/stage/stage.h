@@ -25,6 +25,7 @@ struct stage_handle;
 struct stage_options {
     bool read_only;         /* never stage anything */
     bool discard;           /* drop edits found on disk, whatever they were made against */
+    bool rebase;            /* take edits over that were made against another version of the model */
     bool accept_unsynced;   /* take entries that were not synced before a power loss */
     bool create;            /* the target does not exist yet */
     const char *staging;    /* path of the staging directory; NULL: .NAME.staging beside the target */
@@ -263,5 +264,8 @@ void stage_note(struct stage *stage, const struct wfs_error *err);
  * stage_close). */
 size_t stage_change_total(struct stage *stage);
 const char *stage_directory(struct stage *stage);
+
+/* What was found at opening, one line; NULL: nothing. Borrowed likewise. */
+const char *stage_resumed(const struct stage *stage);
 
 #endif

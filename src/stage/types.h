@@ -149,6 +149,13 @@ enum commit_state {
     COMMIT_DONE,
 };
 
+/* Which model the edits lie upon. */
+struct base_identity {
+    struct file_identity file;
+    uint32_t header_hash;
+    bool none; /* a model that did not exist */
+};
+
 /* A problem with strings of its own. */
 struct problem {
     enum wfs_code code;
@@ -177,6 +184,25 @@ struct outcome {
     uint64_t clonable; /* bytes that a file system which shares blocks would not have to copy */
     uint64_t written;  /* bytes of the header and whatever else is neither cloned nor copied */
     double seconds;
+};
+
+/* What the journal remembers of a tensor of the model (witness.h). */
+struct witness {
+    uint64_t digest;
+    bool is_noted; /* in the journal */
+    bool is_known; /* the digest is */
+    bool is_hopeless;
+};
+
+struct witnesses {
+    struct witness *items; /* by index of the generation; NULL: none yet */
+    size_t count;
+    size_t next; /* below it nothing waits for a digest */
+    bool map_is_noted;
+    bool is_running; /* the thread that makes digests */
+    bool has_thread;
+    pthread_t thread;
+    atomic_bool stop;
 };
 
 struct stage {
@@ -221,6 +247,7 @@ struct stage {
     char *last_note;            /* the last refusal's sentence */
     bool is_volatile;           /* staging lies in memory: nothing survives a reboot */
     char *resumed;              /* what was found at opening, one line; NULL: nothing */
+    struct witnesses witnesses;
 
     const struct base_identity *intent; /* of a commit that is about to publish; NULL: none */
 

@@ -80,10 +80,29 @@ static int see_drop(void *context)
     return 0;
 }
 
+static int see_notes(void *context)
+{
+    ++*(size_t *)context;
+    return 0;
+}
+
+static int see_tensor(void *context, const struct record_tensor *tensor)
+{
+    ++*(size_t *)context;
+    MUST(tensor->name || tensor->name_length == 0);
+    must_be_declaration(&tensor->declared);
+    return 0;
+}
+
+static int see_map(void *context, const struct metadata_map *map)
+{
+    return see_metadata(context, false, map);
+}
+
 static int see_record(void *context, const unsigned char *payload, size_t length, struct wfs_error *err)
 {
-    const struct record_sink sink = {context,    see_base,     see_live,   see_removed,
-                                     see_forget, see_metadata, see_intent, see_drop};
+    const struct record_sink sink = {context,    see_base, see_live,  see_removed, see_forget, see_metadata,
+                                     see_intent, see_drop, see_notes, see_tensor,  see_map};
     int r = record_read(payload, length, &sink, err);
     MUST(r == 0 || (r == -EIO && err->code == WFS_CODE_JOURNAL_DAMAGED));
     return r;

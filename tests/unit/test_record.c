@@ -111,8 +111,31 @@ static int tell_drop(void *context)
     return context ? -ECANCELED : 0;
 }
 
+static int tell_notes(void *context)
+{
+    (void)context;
+    bytes_string(&told, "notes;");
+    return 0;
+}
+
+static int tell_tensor(void *context, const struct record_tensor *tensor)
+{
+    (void)context;
+    bytes_printf(&told, "tensor %.*s ", (int)tensor->name_length, tensor->name);
+    declaration_print(&told, &tensor->declared);
+    bytes_printf(&told, " %d %llx;", tensor->has_digest, (unsigned long long)tensor->digest);
+    return 0;
+}
+
+static int tell_map(void *context, const struct metadata_map *map)
+{
+    bytes_string(&told, "map: ");
+    return tell_metadata(context, false, map);
+}
+
 static struct record_sink sink = {NULL,        tell_base,     tell_live,   tell_removed,
-                                  tell_forget, tell_metadata, tell_intent, tell_drop};
+                                  tell_forget, tell_metadata, tell_intent, tell_drop,
+                                  tell_notes,  tell_tensor,   tell_map};
 
 static int read_back(const void *payload, size_t length, struct wfs_error *err)
 {
@@ -148,6 +171,9 @@ static void put_everything(struct bytes *out)
     record_put_metadata(out, true, &map);
     record_put_intent(out, &identity);
     record_put_drop(out);
+    record_put_notes(out);
+    record_put_tensor(out, &(struct record_tensor){"old", 3, last, true, 0xfeed});
+    record_put_map(out, &map);
 }
 
 static const char everything[] =
@@ -155,7 +181,7 @@ static const char everything[] =
     "live t layer.0.weight kind 2 size 1200 number 7 lead 96 source  BF16 [2,300] by 4 xattr 0 origin old "
     "flags 100110 mode 640 times 1.2 3.999999999;"
     "removed layer.0.weight BF16 [2,300];forget tlayer.0.weight;metadata 1 1 format=pt =none;intent 1 "
-    "77;drop;";
+    "77;drop;notes;tensor old BF16 [2,300] 1 feed;map: metadata 0 1 format=pt =none;";
 
 START_TEST(what_is_written_is_read)
 {
@@ -197,7 +223,7 @@ START_TEST(a_cut_record_is_damage_and_nothing_behind_it_is_read)
         whole += r == 0;
         free(copy);
     }
-    ck_assert_uint_eq(whole, 7);
+    ck_assert_uint_eq(whole, 10);
     bytes_clear(&told);
 }
 
