@@ -105,3 +105,15 @@ int commit_check_space(const struct commit *commit, struct wfs_error *err)
                       " are free; nothing was changed",
                       printable_string(stage->path).text, needed, available);
 }
+
+void commit_move_to_link(struct stage *stage)
+{
+    free(stage->name);
+    free(stage->path);
+    stage->name = stage->link_name;
+    stage->path = stage->link;
+    stage->dirfd = stage->options.link_dirfd;
+    stage->link = stage->link_name = NULL;
+    if (!stage->spool_is_elsewhere) /* a spool that is still in use goes by itself */
+        (void)stage_place_spool(stage, NULL, NULL);
+}

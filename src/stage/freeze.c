@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "stage/plan.h"
+#include "stage/witness.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -74,6 +75,7 @@ int stage_freeze(struct stage *stage, struct wfs_error *err)
         pthread_rwlock_wrlock(&stage->gate);
         pthread_rwlock_unlock(&stage->gate);
     }
+    witness_stop(stage, 0); /* it holds the old file, and reads it */
     return has_writers(stage) ? refuse_writer(stage, err) : 0;
 }
 

@@ -218,19 +218,6 @@ static void rebase_entries(struct stage *stage)
     }
 }
 
-/* The link was replaced by a file: that is the model now, and where its edits belong. */
-static void move_to_link(struct stage *stage)
-{
-    free(stage->name);
-    free(stage->path);
-    stage->name = stage->link_name;
-    stage->path = stage->link;
-    stage->dirfd = stage->options.link_dirfd;
-    stage->link = stage->link_name = NULL;
-    if (!stage->spool_is_elsewhere) /* a spool that is still in use goes by itself */
-        (void)stage_place_spool(stage, NULL, NULL);
-}
-
 static void take_over(struct commit *commit)
 {
     struct stage *stage = commit->stage;
@@ -249,7 +236,7 @@ static void take_over(struct commit *commit)
         rebase_entries(stage);
         stage_clear(stage);
         if (stage->link && commit->target_name == stage->link_name)
-            move_to_link(stage);
+            commit_move_to_link(stage);
     }
     pthread_rwlock_unlock(&stage->gate);
     if (commit->observer && commit->observer->published)
@@ -338,7 +325,6 @@ static int commit_frozen(struct commit *commit, struct wfs_error *err)
     struct stage *stage = commit->stage;
     int r = stage_freeze(stage, err);
 
-    witness_stop(stage, 0); /* it holds the old file, and reads it */
     if (commit->observer && commit->observer->frozen)
         commit->observer->frozen(commit->observer->context);
     struct layout layout = stage->layout; /* frozen: nobody else changes it */
