@@ -35,7 +35,8 @@ void commit_warn_of_links(struct commit *commit);
 /* -ENOSPC before anything is written; cloned bytes cost none. */
 int commit_check_space(const struct commit *commit, struct wfs_error *err);
 
-/* After a link was replaced by a file: that is the model now, and where its edits belong. stage->lock held. */
+/* After a link was replaced by a file: that is the model now, and where its edits belong. stage->lock held.
+ */
 void commit_move_to_link(struct stage *stage);
 
 #endif

@@ -94,7 +94,7 @@ for changes, names in (
     equal(os.path.ismount("mnt"), False, "mounted")
 after = sorted((name, read(f".m.safetensors.staging/{name}")) for name in os.listdir(".m.safetensors.staging"))
 equal([name for name, _ in after], [name for name, _ in before], "files in staging")
-equal([a for a, b in zip(before, after) if a != b and a[0] != "lock"], [], "changed in staging")
+equal([a for a, b in zip(before, after) if not b[1].startswith(a[1]) and a[0] != "lock"], [], "changed in staging")  # a mark may be added
 
 # The last conflict's edits go on with the version that fits.
 now = replace()
