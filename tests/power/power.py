@@ -227,7 +227,7 @@ def isolated(*words):
         return pool.apply(run_one, words)
 
 
-def main():
+def main(words=None):
     options = argparse.ArgumentParser(prog="scripts/power-loss")
     options.add_argument("--states", type=int, default=2000)
     options.add_argument("--fs", default="ext4,xfs,btrfs")
@@ -235,7 +235,7 @@ def main():
     options.add_argument("--seed", default="1")
     options.add_argument("--jobs", type=int, default=os.cpu_count())
     options.add_argument("--list", action="store_true", help="what the workloads are")
-    chosen = options.parse_args()
+    chosen = options.parse_args(words)
     if chosen.list:
         for name, workload in WORKLOADS.items():
             print(f"{name:10} {workload.steps.__doc__.split(chr(10))[0]}")
