@@ -28,6 +28,7 @@ struct mending {
     struct scan scan; /* over a copy, which scanning changes */
     char *copy;
     mend_report *report;
+    mend_same_bytes *same_bytes;
     void *context;
     struct member *members;
     size_t count, capacity;
@@ -179,16 +180,62 @@ static bool same_name(const struct member *a, const struct member *b)
     return a->name_length == b->name_length && memcmp(a->name, b->name, a->name_length) == 0;
 }
 
+/* The entry of a tensor as a header of its own, which lets its bytes lie anywhere; NULL: it is none. */
+static struct wfs_header *decode_alone(const struct mending *mending, const struct member *member)
+{
+    struct wfs_header *header = NULL;
+    auto_bytes json = BYTES_EMPTY;
+
+    bytes_string(&json, "{\"\":");
+    bytes_append(&json, mending->json + member->value, member->value_end - member->value);
+    bytes_char(&json, '}');
+    size_t length = json.length;
+    char *text = bytes_take(&json);
+    if (!text)
+        return NULL;
+    header_decode(text, length, UINT64_MAX, HEADER_STSW, &header, NULL);
+    return header;
+}
+
+static bool has_same_checksum(const struct wfs_header *a, const struct wfs_header *b)
+{
+    uint32_t first = 0;
+    uint32_t second = 0;
+
+    return header_crc(a, 0, &first) == header_crc(b, 0, &second) && first == second;
+}
+
+/* The same tensor, however it is written down and wherever its bytes lie. */
+static bool same_tensor(const struct mending *mending, const struct member *first,
+                        const struct member *second)
+{
+    auto_header struct wfs_header *a = decode_alone(mending, first);
+    auto_header struct wfs_header *b = decode_alone(mending, second);
+
+    if (!a || !b || wfs_header_count(a) != 1 || wfs_header_count(b) != 1 || !has_same_checksum(a, b))
+        return false;
+    struct wfs_tensor x = wfs_header_tensor(a, 0);
+    struct wfs_tensor y = wfs_header_tensor(b, 0);
+    if (x.dtype != y.dtype || x.rank != y.rank || x.shape_size != y.shape_size ||
+        memcmp(x.shape, y.shape, x.shape_size) != 0)
+        return false;
+    return x.begin == y.begin ||
+           (mending->same_bytes && mending->same_bytes(mending->context, x.begin, y.begin, x.end - x.begin));
+}
+
 static int drop_duplicate(struct mending *mending, const struct member *first, struct member *second)
 {
-    if (!same_text(mending, first, second))
+    bool is_same_text = same_text(mending, first, second);
+
+    if (!is_same_text && !same_tensor(mending, first, second))
         return error_rule(
             mending->err, WFS_CODE_DUPLICATE_TENSOR,
             "tensor '%s': DuplicateTensor: the entries at bytes %zu and %zu of the file differ, "
             "nobody can tell which is meant",
             name_of(first).text, first->key + HEADER_PREFIX, second->key + HEADER_PREFIX);
     second->is_dropped = true;
-    tell(mending, "tensor '%s': the same entry stood twice in the header", name_of(first).text);
+    tell(mending, "tensor '%s': the same %s stood twice in the header", name_of(first).text,
+         is_same_text ? "entry" : "tensor");
     return 0;
 }
 
@@ -207,11 +254,13 @@ static int drop_duplicates(struct mending *mending)
     if (r < 0)
         error_errno(mending->err, -r, "the names cannot be compared");
     lookup_sort(&names);
-    for (size_t i = 1; r == 0 && i < names.count; i++) {
-        const struct member *first = &mending->members[names.pairs[i - 1].index];
+    for (size_t i = 1, kept = 0; r == 0 && i < names.count; i++) {
+        const struct member *first = &mending->members[names.pairs[kept].index];
         struct member *second = &mending->members[names.pairs[i].index];
-        if (names.pairs[i - 1].key == names.pairs[i].key && same_name(first, second))
+        if (names.pairs[kept].key == names.pairs[i].key && same_name(first, second))
             r = drop_duplicate(mending, first, second);
+        else
+            kept = i;
     }
     lookup_clear(&names);
     return r;
@@ -311,11 +360,16 @@ static int mend(struct mending *mending, size_t length, struct bytes *out)
     return r < 0 ? r : write_members(mending, out);
 }
 
-int mend_header(const char *json, size_t length, mend_report *report, void *context, struct bytes *out,
-                struct wfs_error *err)
+int mend_header(const char *json, size_t length, mend_report *report, mend_same_bytes *same_bytes,
+                void *context, struct bytes *out, struct wfs_error *err)
 {
     auto_free char *copy = malloc(length + 1);
-    struct mending mending = {.json = json, .copy = copy, .report = report, .context = context, .err = err};
+    struct mending mending = {.json = json,
+                              .copy = copy,
+                              .report = report,
+                              .same_bytes = same_bytes,
+                              .context = context,
+                              .err = err};
 
     if (!copy)
         return error_no_memory(err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/repair.h"
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -15,7 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SNIFF_SIZE 512u
+#define SNIFF_SIZE    512u
+#define COMPARE_BLOCK ((size_t)1 << 20)
 
 DEFINE_CLEANUP(struct wfs_writer, writer, wfs_writer_close)
 DEFINE_CLEANUP(struct image, image, image_unref)
@@ -33,6 +35,7 @@ struct repair {
     uint64_t data_offset;      /* in the file as it is */
     struct wfs_header *header; /* mended */
     bool has_crc;
+    uint64_t compared; /* bytes of tensors that stand twice */
 };
 
 static void tell(const struct repair *repair, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -77,25 +80,65 @@ static int read_json(struct repair *repair, char **ret_json, size_t *ret_length,
     return 0;
 }
 
-static int read_header(struct repair *repair, struct wfs_error *err)
+static uint64_t data_size(const struct repair *repair)
+{
+    return repair->file_size - repair->data_offset;
+}
+
+static void hear(void *context, const char *sentence)
+{
+    const struct repair *repair = context;
+
+    repair->options->report(repair->options->context, sentence);
+}
+
+/* Where no tensors overlap, all that stand twice are no more than the data: beyond that it is no use to go
+ * on. */
+static bool have_same_bytes(void *context, uint64_t begin, uint64_t other, uint64_t length)
+{
+    struct repair *repair = context;
+    uint64_t size = data_size(repair);
+    auto_free char *blocks = malloc(2 * COMPARE_BLOCK);
+
+    if (!blocks || begin > size || other > size || length > size - begin || length > size - other ||
+        length > size - repair->compared)
+        return false;
+    repair->compared += length;
+    for (uint64_t at = 0; at < length; at += COMPARE_BLOCK) {
+        size_t count = (size_t)min_u64(COMPARE_BLOCK, length - at);
+        if (io_read_at(repair->fd, blocks, count, repair->data_offset + begin + at) < 0 ||
+            io_read_at(repair->fd, blocks + COMPARE_BLOCK, count, repair->data_offset + other + at) < 0 ||
+            memcmp(blocks, blocks + COMPARE_BLOCK, count) != 0)
+            return false;
+    }
+    return true;
+}
+
+static int mend_json(struct repair *repair, struct bytes *mended, struct wfs_error *err)
 {
     auto_free char *json = NULL;
-    auto_bytes mended = BYTES_EMPTY;
     size_t length = 0;
 
     int r = read_json(repair, &json, &length, err);
-    if (r == 0)
-        r = mend_header(json, length, repair->options->report, repair->options->context, &mended, err);
     if (r < 0)
         return r;
     repair->data_offset = HEADER_PREFIX + length;
-    uint64_t data_size = repair->file_size - repair->data_offset;
-    size_t mended_length = mended.length;
+    return mend_header(json, length, hear, have_same_bytes, repair, mended, err);
+}
+
+static int read_header(struct repair *repair, struct wfs_error *err)
+{
+    auto_bytes mended = BYTES_EMPTY;
+
+    int r = mend_json(repair, &mended, err);
+    if (r < 0)
+        return r;
+    size_t length = mended.length;
     bytes_char(&mended, '\0');
     char *text = bytes_take(&mended);
     if (!text)
         return error_no_memory(err);
-    return header_decode(text, mended_length, HEADER_PREFIX + mended_length + data_size, HEADER_STSW,
+    return header_decode(text, length, HEADER_PREFIX + length + data_size(repair), HEADER_STSW,
                          &repair->header, err);
 }
 
@@ -103,7 +146,6 @@ static int read_header(struct repair *repair, struct wfs_error *err)
 
 static void tell_holes(const struct repair *repair)
 {
-    uint64_t data_size = repair->file_size - repair->data_offset;
     uint64_t expected = 0;
 
     for (size_t i = 0; i < wfs_header_count(repair->header); i++) {
@@ -113,8 +155,8 @@ static void tell_holes(const struct repair *repair)
                  printable(tensor.name, tensor.name_length).text, tensor.begin - expected);
         expected = tensor.end;
     }
-    if (data_size > expected)
-        tell(repair, "%" PRIu64 " bytes lay behind the last tensor", data_size - expected);
+    if (data_size(repair) > expected)
+        tell(repair, "%" PRIu64 " bytes lay behind the last tensor", data_size(repair) - expected);
 }
 
 /* A checksum that fails says that the bytes are not what they were: that is nothing to be written as if it

@@ -29,6 +29,12 @@ repair("start", " \n{" + a + "," + b + "}", b"12345", {"a": b"12", "b": b"345"},
 repair("metadata", '{"__metadata__":{"n":1.50,"list":[1, "x"],"s":"kept","null":null,"o":{"a":{}}},' + a + "," + b + "}", b"12345", {"a": b"12", "b": b"345"},
        {"n": "1.50", "list": '[1, "x"]', "s": "kept", "null": "null", "o": '{"a":{}}'}, "'n'", "'list'", "'null'", "'o'")
 repair("twice", "{" + a + "," + b + "," + a + "}", b"12345", {"a": b"12", "b": b"345"}, None, "tensor 'a': the same entry stood twice")
+repair("written otherwise", "{" + a + "," + b + ',"a": { "shape":[2 ], "x":[], "data_offsets":[0,2],"dtype":"U8"}, "a":["U8",[2],[0,2]]}', b"12345",
+       {"a": b"12", "b": b"345"}, None, "tensor 'a': the same tensor stood twice", "tensor 'a': the same tensor stood twice")
+repair("elsewhere", "{" + a + "," + b + "," + entry % ("a", 2, 5, 7) + "}", b"1234512", {"a": b"12", "b": b"345"}, None,
+       "tensor 'a': the same tensor stood twice", "2 bytes lay behind the last tensor")
+repair("elsewhere before", "{" + entry % ("a", 2, 5, 7) + "," + b + "," + a + "}", b"1234512", {"a": b"12", "b": b"345"}, None,
+       "tensor 'a': the same tensor stood twice", "tensor 'b': a hole of 2 bytes lay before it")
 repair("stsw", '{"__version__":"1.0",' + a + "," + entry % ("b", 3, 64, 67) + "}", b"12" + bytes(62) + b"345" + bytes(61),
        {"a": b"12", "b": b"345"}, None, "'__version__'", "a hole of 62 bytes", "61 bytes lay behind")
 
@@ -45,6 +51,12 @@ judge("out", {"a": ("U8", [9], b"123456789"), "b": ("U8", [9], b"123456789")})
 write("out", b"old")
 for name, header, data, code, piece in (
         ("incomplete", '{"__incomplete__":true,' + a + "}", b"12", 2, "did not finish"),
+        ("other bytes", "{" + a + "," + b + "," + entry % ("a", 2, 5, 7) + "}", b"1234513", 2, "DuplicateTensor"),
+        ("beyond", "{" + a + "," + b + "," + entry % ("a", 2, 2**63, 2**63 + 2) + "}", b"12345", 2, "DuplicateTensor"),
+        ("other dtype", "{" + a + "," + b + "," + a.replace("U8", "I8") + "}", b"12345", 2, "DuplicateTensor"),
+        ("other shape", "{" + a + "," + b + "," + a.replace("[2]", "[1,2]") + "}", b"12345", 2, "DuplicateTensor"),
+        ("other sum", "{" + a + "," + b + "," + a.replace("[0,2]", '[0,2],"crc32":7') + "}", b"12345", 2, "DuplicateTensor"),
+        ("no entry", "{" + a + "," + b + ',"a":[]}', b"12345", 2, "DuplicateTensor"),
         ("other twice", "{" + a + "," + entry % ("a", 3, 2, 5) + "}", b"12345", 2, "DuplicateTensor"),
         ("overlap", "{" + a + "," + entry % ("b", 3, 1, 4) + "}", b"1234", 2, "InvalidOffset"),
         ("cut", "{" + a + "," + b + "}", b"1234", 2, "MetadataIncompleteBuffer"),

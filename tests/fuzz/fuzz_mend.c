@@ -38,14 +38,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     size_t told = 0;
 
     int was_readable = decode(bytes, size, &before);
-    int r = mend_header(input, size, hear, &told, &mended, &err);
+    int r = mend_header(input, size, hear, NULL, &told, &mended, &err);
     MUST(r == 0 || (r == -EINVAL && err.code != WFS_CODE_NONE && err.text[0]));
     if (r < 0) {
         MUST(was_readable < 0 || strstr(err.text, "did not finish"));
         return 0;
     }
     told = 0;
-    MUST(mend_header(mended.data, mended.length, hear, &told, &again, &err) == 0);
+    MUST(mend_header(mended.data, mended.length, hear, NULL, &told, &again, &err) == 0);
     MUST(told == 0 && again.length == mended.length && memcmp(again.data, mended.data, again.length) == 0);
     if (was_readable < 0)
         return 0;
