@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <locale.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,6 +92,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "C.UTF-8"); /* so that `?` in a glob is a character, whatever the user's locale */
     optind = 0;
     keep_no_large_blocks();
+    signal(SIGXFSZ, SIG_IGN); /* a limit of the size of files is an error like a full disk, no sudden end */
 
     if (argc > 0 && is_mount_helper(argv[0]))
         return cmd_mount(argc, argv);

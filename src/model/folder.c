@@ -293,6 +293,7 @@ void folder_close(struct folder *folder)
         free((char *)folder->items[i].tensor.name);
         free((unsigned char *)folder->items[i].tensor.shape);
         free(folder->items[i].file_name);
+        folder_free_foreign(&folder->items[i]);
     }
     free(folder->items);
     free(folder->header);

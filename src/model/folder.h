@@ -8,16 +8,18 @@
 #define MODEL_FOLDER_H
 
 #include "format/header.h"
+#include "format/npy.h"
 #include "model/lookup.h"
 
 #include <weightfs/header.h>
 
 /* A tensor and the file that holds it. */
 struct folder_item {
-    struct wfs_tensor tensor; /* name and shape are the item's own memory */
-    char *file_name;          /* relative to the directory */
-    uint64_t offset;          /* of the first element in that file */
-    uint64_t length;          /* bytes of all elements */
+    struct wfs_tensor tensor;   /* name and shape are the item's own memory */
+    char *file_name;            /* relative to the directory */
+    uint64_t offset;            /* of the first element in that file */
+    uint64_t length;            /* bytes of all elements */
+    struct npy_header *foreign; /* how to turn them (model/convert.h); NULL: they are as they should be */
 };
 
 struct folder {

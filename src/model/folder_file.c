@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "format/npy.h"
 #include "format/shape.h"
+#include "model/convert.h"
 #include "model/extract.h"
 #include "model/folder_internal.h"
 
@@ -140,9 +141,10 @@ static int look_at_decoded_npy(struct candidate *candidate, const struct npy_hea
              candidate->file_name);
         return 0;
     }
-    if (header->big_endian || header->fortran_order) {
-        TELL(candidate, WFS_CODE_NPY_INVALID, "%s: is %s: save it with np.ascontiguousarray(x, '<...')",
-             candidate->file_name, header->big_endian ? "big-endian" : "in Fortran order");
+    if (header->fortran_order && header->rank > 1 && header->data_size > CONVERT_TRANSPOSE_MAX) {
+        TELL(candidate, WFS_CODE_NPY_INVALID,
+             "%s: is in Fortran order and too large to be turned: save it with np.ascontiguousarray(x)",
+             candidate->file_name);
         return 0;
     }
     if (candidate->file_size - header->data_offset != header->data_size) {
@@ -154,6 +156,26 @@ static int look_at_decoded_npy(struct candidate *candidate, const struct npy_hea
     candidate->item.offset = header->data_offset;
     candidate->item.length = header->data_size;
     return set_declaration(candidate, dtype, header->rank, header->shape, header->shape_size);
+}
+
+/* Takes the header over. */
+static int keep_foreign(struct candidate *candidate, struct npy_header *header)
+{
+    struct npy_header *foreign = malloc(sizeof *foreign);
+
+    if (!foreign)
+        return -ENOMEM;
+    *foreign = *header;
+    *header = (struct npy_header){0};
+    candidate->item.foreign = foreign;
+    return 0;
+}
+
+void folder_free_foreign(struct folder_item *item)
+{
+    if (item->foreign)
+        npy_header_clear(item->foreign);
+    free(item->foreign);
 }
 
 static int look_at_npy(struct candidate *candidate)
@@ -173,6 +195,8 @@ static int look_at_npy(struct candidate *candidate)
         return 0;
     }
     r = look_at_decoded_npy(candidate, &header);
+    if (r == 0 && candidate->item.tensor.shape && must_convert_npy(&header))
+        r = keep_foreign(candidate, &header);
     npy_header_clear(&header);
     return r;
 }
@@ -214,6 +238,7 @@ static int keep(struct candidate *candidate)
         return -ENOMEM;
     folder->items[folder->count++] = candidate->item;
     candidate->item.tensor = (struct wfs_tensor){0};
+    candidate->item.foreign = NULL;
     return 0;
 }
 
@@ -246,5 +271,6 @@ int folder_add_file(struct folder *folder, const char *file_name, const char *na
         close(candidate.fd);
     free((unsigned char *)candidate.item.tensor.shape);
     free((char *)candidate.item.tensor.name);
+    folder_free_foreign(&candidate.item);
     return r;
 }

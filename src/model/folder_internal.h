@@ -17,4 +17,6 @@ void folder_tell(struct folder *folder, enum wfs_code code, bool is_warning, con
 int folder_add_file(struct folder *folder, const char *file_name, const char *name, size_t name_length,
                     bool is_npy);
 
+void folder_free_foreign(struct folder_item *item);
+
 #endif

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "model/checksum.h"
+#include "model/convert.h"
 #include "model/writer.h"
 
 #include <fcntl.h>
@@ -72,6 +73,8 @@ static bool has_its_checksum(const struct packing *packing, const struct folder_
         return false;
     if (!header_crc(packing->kept, index, &stored))
         return true;
+    if (item->foreign) /* what is stored tells of the bytes as they will be */
+        return false;
     auto_close int fd = openat(packing->folder->dirfd, item->file_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     return fd >= 0 &&
            checksum_of_range(fd, item->offset, item->length, CHECKSUM_CRC32, NULL, NULL, &computed) == 0 &&
@@ -148,6 +151,36 @@ static int open_image(const struct folder *folder, const struct folder_item *ite
     return r;
 }
 
+/* One tensor that is converted on its way. */
+struct converted {
+    struct wfs_writer *writer;
+    size_t index;
+    struct wfs_error *err;
+};
+
+static int write_converted(void *context, const void *bytes, size_t length, uint64_t offset)
+{
+    const struct converted *converted = context;
+
+    return writer_write(converted->writer, converted->index, offset, bytes, length, converted->err);
+}
+
+static int convert_item(const struct packing *packing, const struct folder_item *item, size_t index,
+                        const struct image *image, struct wfs_error *err)
+{
+    struct wfs_error fault = {0};
+    struct converted converted = {packing->writer, index, &fault};
+
+    int r = convert_npy(item->foreign, image, write_converted, &converted);
+    if (r >= 0)
+        return r;
+    if (fault.errnum == 0)
+        return error_errno(err, -r, "%s: cannot be converted", printable_string(item->file_name).text);
+    if (err)
+        *err = fault;
+    return r;
+}
+
 static int copy_item(const struct packing *packing, const struct folder_item *item, struct wfs_error *err)
 {
     auto_image struct image *image = NULL;
@@ -157,7 +190,10 @@ static int copy_item(const struct packing *packing, const struct folder_item *it
         !writer_find(packing->writer, item->tensor.name, item->tensor.name_length, &index))
         return 0;
     int r = open_image(packing->folder, item, &image, err);
-    return r < 0 ? r : writer_copy(packing->writer, index, image, err);
+    if (r < 0)
+        return r;
+    return item->foreign ? convert_item(packing, item, index, image, err)
+                         : writer_copy(packing->writer, index, image, err);
 }
 
 struct placed {

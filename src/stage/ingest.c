@@ -6,8 +6,9 @@
  * spool file.
  */
 #include "base/error.h"
+#include "base/io.h"
 #include "format/npy.h"
-#include "stage/convert.h"
+#include "model/convert.h"
 #include "stage/pending.h"
 
 #include <inttypes.h>
@@ -123,9 +124,23 @@ static int understood_state(const struct entry *entry, struct npy_header *header
     return r;
 }
 
-static bool must_convert(const struct npy_header *header)
+static int write_converted(void *context, const void *bytes, size_t length, uint64_t offset)
 {
-    return header->data_size > 0 && (header->big_endian || (header->fortran_order && header->rank > 1));
+    const int *fd = context;
+
+    return io_write_at(*fd, bytes, length, offset);
+}
+
+static int convert_into(struct file *spool, const struct npy_header *header, const struct image *image)
+{
+    int fd = file_acquire(spool);
+
+    if (fd < 0)
+        return fd;
+    file_mark_dirty(spool);
+    int r = convert_npy(header, image, write_converted, &fd);
+    file_release(spool);
+    return r;
 }
 
 /* The elements in a spool file of their own, in C order and little-endian. With content_lock held. */
@@ -144,8 +159,8 @@ static int converted_content(struct entry *entry, const struct npy_header *heade
     *content = (struct content){.kind = CONTENT_SPOOL, .size = header->data_size};
     int r = spool_new_file(stage->spool, &content->spool, &content->spool_number, NULL);
     if (r == 0)
-        r = must_convert(header) ? convert_npy(header, image, content->spool)
-                                 : spool_fill(content->spool, 0, image, 0, header->data_size);
+        r = must_convert_npy(header) ? convert_into(content->spool, header, image)
+                                     : spool_fill(content->spool, 0, image, 0, header->data_size);
     image_unref(image);
     if (r < 0 && content->spool) {
         file_unlink_on_last(content->spool);
@@ -173,7 +188,7 @@ static int become_tensor(struct entry *entry, struct npy_header *header, enum wf
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
     bool was_spooled = entry->state.content.kind == CONTENT_SPOOL;
     bool was_synced = was_spooled && entry->state.synced;
-    bool converts = must_convert(header) || !was_spooled;
+    bool converts = must_convert_npy(header) || !was_spooled;
     int r = converts ? converted_content(entry, header, &content) : 0;
     if (r == 0 && converts && was_synced)
         r = sync_converted(stage, &content);

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-# pack, repair and extract where there is no space: exit 4, one sentence, the old file as it was, nothing left behind.
+# pack, repair and extract where there is no space, or a limit of the size of files: exit 4, one sentence, the old file as it was, nothing left behind.
 from wfs import *
 
-requires("root", "mount")
 save("m.safetensors", {"x": tensor("U8", [3 << 20])})
 weightfs("extract", "m.safetensors", "-C", "dir")
+write("out", b"old")
+for words in ("pack -f dir out", "pack --crc -f dir out", "repair -f m.safetensors out"):
+    result = shell(f"ulimit -f 1024; $WEIGHTFS {words}", code=4)
+    contains(one_sentence(result.err), "out: ", "File too large")
+    equal(sorted(os.listdir()), ["dir", "m.safetensors", "out"], "files")
+    equal(read("out"), b"old", "the old file")
+
+requires("root", "mount")
 os.mkdir("small")
 if run("mount", "-t", "tmpfs", "-o", "size=1m", "none", "small", code=None).code:
     skip("no tmpfs can be mounted here")

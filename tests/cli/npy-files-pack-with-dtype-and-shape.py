@@ -25,10 +25,26 @@ judge("out.safetensors", wanted)
 os.unlink("dir/metadata.json")
 contains(weightfs("pack", "-f", "dir", "out.safetensors", code=1).err, "tensor 'f8': DtypeUndeclared")
 os.unlink("dir/npy/f8.npy")
-numpy.save("dir/npy/fortran.npy", numpy.asfortranarray(numpy.arange(6).reshape(2, 3)))
-numpy.save("dir/npy/big.npy", numpy.arange(2, dtype=">i4"))
-result = weightfs("pack", "-f", "dir", "out.safetensors", code=1)
-contains(result.err, "tensor 'fortran': NpyInvalid: ", "in Fortran order", "tensor 'big': NpyInvalid: ", "big-endian")
+
+# Other orders of elements and of bytes are turned, as in a mount; what is too large to be turned says so.
+turned = {"fortran": numpy.asfortranarray(numpy.arange(30, dtype="<i8").reshape(2, 3, 5)), "big": numpy.arange(3, dtype=">i4"),
+          "both": numpy.asfortranarray(numpy.arange(300000, dtype=">f8").reshape(500, 600)), "complex": numpy.array([[1 + 2j, 3 - 4j]], dtype=">c8"),
+          "flat": numpy.asfortranarray(numpy.arange(3, dtype="<i2")), "none": numpy.zeros((0, 3), dtype=">f4", order="F")}
+names |= {"i4": "I32", "i2": "I16"}
+del wanted["f8"]
+for name, array in turned.items():
+    numpy.save(f"dir/npy/{name}.npy", array)
+    wanted[name] = (names[array.dtype.str[1:]], list(array.shape), array.astype(array.dtype.newbyteorder("<")).tobytes("C"))
+weightfs("pack", "-f", "dir", "out.safetensors")
+judge("out.safetensors", wanted)
+weightfs("pack", "-f", "--crc", "dir", "summed")
+contains(weightfs("verify", "--crc", "summed").out, f"{len(wanted)} checksums compared")
+with open("dir/npy/huge.npy", "wb") as file:
+    header = b"{'descr': '<f8', 'fortran_order': True, 'shape': (2, 300000000), }"
+    file.write(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header)
+    file.truncate(file.tell() + 2 * 300000000 * 8)
+contains(weightfs("pack", "-f", "dir", "out.safetensors", code=1).err, "tensor 'huge': NpyInvalid: ", "Fortran order", "too large")
+os.unlink("dir/npy/huge.npy")
 judge("out.safetensors", wanted)
 
 # .npy files that extract wrote load in NumPy.

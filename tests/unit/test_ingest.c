@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "stage/convert.h"
+#include "model/convert.h"
 #include "unit/staging.h"
 
 #define T PLACE_TENSORS

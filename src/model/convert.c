@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "stage/convert.h"
+#include "model/convert.h"
 
 #include "base/checked.h"
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "format/shape.h"
 
 #include <string.h>
@@ -21,25 +20,33 @@ static void swap_bytes(unsigned char *bytes, size_t length, unsigned unit)
     }
 }
 
-static int write_block(const struct npy_header *header, int fd, unsigned char *block, size_t length,
-                       uint64_t offset)
+struct conversion {
+    const struct npy_header *header;
+    const struct image *from;
+    convert_sink *sink;
+    void *context;
+};
+
+static int hand_over(const struct conversion *conversion, unsigned char *block, size_t length,
+                     uint64_t offset)
 {
-    if (header->big_endian)
-        swap_bytes(block, length, header->swap_size);
-    return io_write_at(fd, block, length, offset);
+    if (conversion->header->big_endian)
+        swap_bytes(block, length, conversion->header->swap_size);
+    return conversion->sink(conversion->context, block, length, offset);
 }
 
-static int convert_in_order(const struct npy_header *header, const struct image *from, int fd)
+static int convert_in_order(const struct conversion *conversion)
 {
+    uint64_t size = conversion->header->data_size;
     auto_free unsigned char *block = malloc(BLOCK);
     int r = block ? 0 : -ENOMEM;
 
-    for (uint64_t at = 0; r == 0 && at < header->data_size;) {
-        size_t length = (size_t)min_u64(BLOCK, header->data_size - at);
-        ssize_t count = image_read(from, block, length, at);
+    for (uint64_t at = 0; r == 0 && at < size;) {
+        size_t length = (size_t)min_u64(BLOCK, size - at);
+        ssize_t count = image_read(conversion->from, block, length, at);
         if (count != (ssize_t)length)
             return count < 0 ? (int)count : -EIO;
-        r = write_block(header, fd, block, length, at);
+        r = hand_over(conversion, block, length, at);
         at += length;
     }
     return r;
@@ -78,8 +85,9 @@ static void walk_next(struct walk *walk)
     }
 }
 
-static int convert_transposed(const struct npy_header *header, const struct image *from, int fd)
+static int convert_transposed(const struct conversion *conversion)
 {
+    const struct npy_header *header = conversion->header;
     struct walk walk;
     size_t item = header->item_size;
 
@@ -89,7 +97,7 @@ static int convert_transposed(const struct npy_header *header, const struct imag
     auto_free unsigned char *block = malloc(BLOCK);
     if (!all || !block)
         return -ENOMEM;
-    ssize_t count = image_read(from, all, (size_t)header->data_size, 0);
+    ssize_t count = image_read(conversion->from, all, (size_t)header->data_size, 0);
     if (count != (ssize_t)header->data_size)
         return count < 0 ? (int)count : -EIO;
 
@@ -101,20 +109,21 @@ static int convert_transposed(const struct npy_header *header, const struct imag
             memcpy(block + at, all + walk.at * item, item);
             walk_next(&walk);
         }
-        r = write_block(header, fd, block, length, done);
+        r = hand_over(conversion, block, length, done);
         done += length;
     }
     return r;
 }
 
-int convert_npy(const struct npy_header *header, const struct image *from, struct file *to)
+bool must_convert_npy(const struct npy_header *header)
 {
-    int fd = file_acquire(to);
-    if (fd < 0)
-        return fd;
-    file_mark_dirty(to);
-    int r = header->fortran_order && header->rank > 1 ? convert_transposed(header, from, fd)
-                                                      : convert_in_order(header, from, fd);
-    file_release(to);
-    return r;
+    return header->data_size > 0 && (header->big_endian || (header->fortran_order && header->rank > 1));
+}
+
+int convert_npy(const struct npy_header *header, const struct image *from, convert_sink *sink, void *context)
+{
+    struct conversion conversion = {header, from, sink, context};
+
+    return header->fortran_order && header->rank > 1 ? convert_transposed(&conversion)
+                                                     : convert_in_order(&conversion);
 }
