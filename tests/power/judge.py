@@ -4,6 +4,7 @@ import collections
 import hashlib
 
 from ledger import METADATA, REFUSED
+from session import ELSEWHERE
 from wfs import *
 
 KINDS = ["lost", "torn", "zeros", "unrecoverable", "unmountable", "leftover"]  # of findings: none may be found
@@ -28,7 +29,7 @@ def fingerprint(directory):
         folders.sort()
         if folder == directory and "lost+found" in folders:
             folders.remove("lost+found")
-        for name in sorted(files):
+        for name in sorted(set(files) - {ELSEWHERE}):
             path = os.path.join(folder, name)
             status = os.stat(path)
             inode = (status.st_ino, status.st_mtime_ns) if folder == directory else ()
@@ -64,7 +65,7 @@ def observe(session):
             mend(seen, mount, session)
     except AssertionError as error:
         seen.failures.append(("unrecoverable", str(error)))
-    left = set(os.listdir(session.disk.directory)) - {"lost+found", os.path.basename(session.source),
+    left = set(os.listdir(session.disk.directory)) - {"lost+found", ELSEWHERE, os.path.basename(session.source),
                                                       os.path.basename(session.file), os.path.basename(backup)}
     if left and not seen.failures:
         seen.failures.append(("leftover", f"beside the model, after it was mounted and committed: {sorted(left)}"))

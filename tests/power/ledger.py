@@ -4,6 +4,8 @@
 A value is what staging shows under a name: (dtype, shape, bytes) of a tensor, None where there is none, a dict of __metadata__,
 or REFUSED, which must stay refused.
 """
+import threading
+
 METADATA = "__metadata__"
 REFUSED = "refused"
 NEVER = float("inf")
@@ -58,6 +60,7 @@ class Ledger:
 
     def __init__(self, mark, data, tensors, metadata):
         self.mark, self.moment = mark, 0
+        self.lock = threading.Lock()
         self.generations = [Generation(data, tensors, metadata, 0)]
         self.generations[0].certain = 0
         self.backup = History(None)  # number of the generation in NAME~
@@ -74,17 +77,19 @@ class Ledger:
 
     def begin(self, what, changes):
         """From now on these values may be found, together or not at all."""
-        self.tick(f"begin: {what}")
-        for name, value in changes.items():
-            self.now.history(name).begin(self.moment, value)
-        if len(changes) > 1:
-            self.now.groups.append((self.moment, dict(changes)))
+        with self.lock:
+            self.tick(f"begin: {what}")
+            for name, value in changes.items():
+                self.now.history(name).begin(self.moment, value)
+            if len(changes) > 1:
+                self.now.groups.append((self.moment, dict(changes)))
 
     def acknowledge(self, what, names):
         """From now on nothing older than the newest values of these names may be found."""
-        self.tick(f"done: {what}")
-        for name in names:
-            self.now.history(name).acknowledge(self.moment)
+        with self.lock:
+            self.tick(f"done: {what}")
+            for name in names:
+                self.now.history(name).acknowledge(self.moment)
 
     def begin_commit(self, backup):
         self.tick("begin: commit")

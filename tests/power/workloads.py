@@ -51,7 +51,9 @@ def unsynced(s):
     s.rename("a", "z")
     s.flush()
     s.remove("d")
+    s.elsewhere()
     s.write_metadata({"format": "pt", "note": "unsynced"})
+    s.elsewhere()
     s.write("b", s.random("BF16", [64, 128]))
 
 
@@ -90,8 +92,10 @@ def patch(s):
     s.patch("big", 77, b"second patch", fsync=True)
     s.duplicate("big", "big.copy")
     s.fsync("big.copy")
-    s.patch("big.copy", 500000, b"third patch" * 1000)
-    s.fsync("big.copy")
+    s.scatter("big", b"patches here and there" * 300)
+    s.elsewhere()
+    s.flush()
+    s.fsync("big")
 
 
 def discard(s):
@@ -103,6 +107,12 @@ def discard(s):
     s.fsync_directory("a", "z", "d")
     s.discard("b")
     s.write_metadata({"note": "to be dropped"}, fsync=True)
+    s.discard()
+    s.rename("d", "e")
+    s.fsync_directory("d", "e")
+    s.discard("e", both=["d"])
+    s.rename("a", "z")
+    s.fsync_directory("a", "z")
     s.discard()
     s.write("c", s.random("I8", [50000]), fsync=True)
 
@@ -125,6 +135,72 @@ def recovery(s):
     s.flush()
     s.write("a", s.random("F32", [64, 32]), fsync=True)
     s.write("b", s.random("BF16", [64, 128]))
+
+
+def replaced(s):
+    """What was fsynced is replaced, renamed over and removed, and somebody else has the file system write that down."""
+    s.write("a", s.random("F32", [64, 32]), fsync=True)
+    s.write("b", s.random("BF16", [64, 128]), fsync=True)
+    s.write("c", s.random("I8", [50000]), fsync=True)
+    s.remove("b")
+    s.elsewhere()
+    s.write("c", s.random("I8", [50000]))
+    s.elsewhere()
+    s.rename("c", "a")
+    s.elsewhere()
+    s.fsync("a")
+    s.fsync_directory("b", "c")
+    s.write("d", s.random("F32", [5000]), fsync=True)
+    s.duplicate("a", "d")
+    s.elsewhere()
+
+
+def preallocated(s):
+    """Files that have their size before they have their bytes."""
+    s.write_preallocated("d", s.random("F32", [5000]))
+    s.elsewhere()
+    s.write_preallocated("c", s.random("I8", [50000]))
+    s.elsewhere()
+    s.fsync("d")
+    s.write_preallocated("d", s.random("F32", [5000]))
+    s.elsewhere()
+    s.flush()
+
+
+def busy(s):
+    """Fsyncs, discards and commits on a file system that never rests."""
+    with s.busy():
+        s.write("b", s.random("BF16", [64, 128]), fsync=True)
+        s.write("c", s.random("I8", [50000]))
+        s.rename("a", "z")
+        s.commit(backup=True)
+        s.write("c", s.random("I8", [50000]), fsync=True)
+        s.write("c", s.random("I8", [50000]))
+        s.remove("c")
+        s.write("b", s.random("BF16", [64, 128]), fsync=True)
+        s.commit(backup=True)
+        s.rename("z", "a")
+        s.fsync_directory("a", "z")
+        s.write("b", s.random("BF16", [64, 128]), fsync=True)
+        s.discard()
+
+
+def together(s):
+    """Fsyncs at the same time, each of which has to wait for its own."""
+    for _ in range(3):
+        s.at_once(*(lambda name=name, dtype=dtype, shape=shape: s.write(name, s.random(dtype, shape), fsync=True)
+                    for name, dtype, shape in [("a", "F32", [64, 32]), ("b", "BF16", [64, 128]), ("c", "I8", [50000])]))
+
+
+def compact(s):
+    """A journal that grows until it is written anew."""
+    s.write("b", s.random("BF16", [64, 128]), fsync=True)
+    s.write("c", s.random("I8", [50000]))
+    s.rename_often("d", "e", 2500)
+    s.elsewhere()
+    s.fsync_directory("d", "e")
+    s.rename_often("a", "z", 2500)
+    s.fsync("c")
 
 
 def model(rng, big):
@@ -159,4 +235,5 @@ class Workload:
 WORKLOADS = {workload.name: workload for workload in [
     Workload(commit), Workload(backup), Workload(create, create=True), Workload(output, output="out.safetensors"),
     Workload(unsynced), Workload(synced), Workload(npy), Workload(patch, big=True), Workload(discard), Workload(again),
+    Workload(replaced), Workload(preallocated), Workload(together), Workload(busy), Workload(compact),
     Workload(recovery, after="unsynced")]}
