@@ -22,6 +22,13 @@ typedef int clone_progress(void *context, uint64_t done);
 int clone_range(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t length,
                 clone_progress *progress, void *context, struct clone_cost *cost);
 
+/* What XFS and btrfs share by; where a block is bigger, they answer EINVAL. */
+#define CLONE_BLOCK 4096u
+
+/* A range that begins at a whole block into an empty file, without copying more than a last part of a block;
+ * a negative errno where blocks cannot be shared. */
+int clone_only(int from, uint64_t from_offset, int to, uint64_t length);
+
 /* Whether FICLONERANGE works from one to the other, found out on the first block of both without changing a
  * byte that matters: `to` must be empty and is left empty. */
 bool clone_possible(int from, int to);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "mount/notify.h"
+#include "mount/passthrough.h"
 #include "mount/watch.h"
 #include "stage/words.h"
 
@@ -109,6 +110,7 @@ static void on_published(void *context, struct generation *before, struct genera
 {
     struct session *session = ((struct control *)context)->session;
     session_publish(session, after);
+    passthrough_published(session->passthrough);
     watch_generation(session->watch);
     notifier_published(session->notifier, before, after);
 }

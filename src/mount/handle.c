@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "mount/closing.h"
+#include "mount/passthrough.h"
 
 #include <fcntl.h>
 
@@ -278,6 +279,7 @@ void handle_close(struct session *session, struct handle *handle)
     if (handle->staged)
         stage_release(handle->staged);
     closing_release_done(session, handle);
+    passthrough_release(session->passthrough, handle);
     pthread_mutex_lock(&session->lock);
     LIST_REMOVE(handle, link);
     pthread_mutex_unlock(&session->lock);

@@ -28,6 +28,7 @@ struct handle {
     bool append;                   /* STAGED: opened with O_APPEND */
     pthread_mutex_t lock;          /* of the next one */
     struct stage_handle *position; /* STAGED with append: a second one, for mapped pages */
+    bool is_backed;                /* counted by passthrough.c */
     pid_t pid;                     /* who opened it */
     atomic_bool wrote;             /* since the last flush; with the next two: closing.c */
     bool is_closing;

@@ -11,6 +11,7 @@
 #include "mount/mountpoint.h"
 #include "mount/notify.h"
 #include "mount/ops.h"
+#include "mount/passthrough.h"
 #include "mount/session.h"
 #include "mount/watch.h"
 
@@ -156,7 +157,9 @@ static int serve(struct session *session, const struct mount_listener *listener,
 {
     int r = attach(session, err);
     if (r == 0) {
+        passthrough_begin(session->passthrough);
         r = serve_mounted(session, listener, err);
+        passthrough_end(session->passthrough);
         fuse_session_unmount(session->fuse);
     }
     if (session->fuse)

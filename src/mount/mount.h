@@ -19,6 +19,7 @@ struct mount_options {
     bool accept_unsynced;
     bool follow, replace_link;
     bool tolerate_stsw;
+    bool no_passthrough;
     const char *staging;      /* where staged edits are kept; NULL: beside what a commit replaces */
     const char *output;       /* what a commit writes; NULL: the source */
     const char *fuse_options; /* comma-separated, for libfuse: allow_other, ...; NULL */

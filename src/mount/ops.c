@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mount/ops.h"
 
+#include "mount/passthrough.h"
+
 #define MAX_BACKGROUND 64u
 
 const struct fuse_lowlevel_ops mount_operations = {
@@ -56,7 +58,8 @@ static void want(struct fuse_conn_info *connection, unsigned capability, bool wa
 /* Why each: docs/performance.md, and the coherence rules of docs/staging.md 1. */
 void op_init(void *userdata, struct fuse_conn_info *connection)
 {
-    (void)userdata;
+    const struct session *session = userdata;
+
     want(connection, FUSE_CAP_SPLICE_WRITE, true); /* replies go from the page cache to the kernel */
     want(connection, FUSE_CAP_SPLICE_MOVE, false);
     want(connection, FUSE_CAP_AUTO_INVAL_DATA,
@@ -67,6 +70,7 @@ void op_init(void *userdata, struct fuse_conn_info *connection)
     want(connection, FUSE_CAP_READDIRPLUS_AUTO,
          false); /* it makes `find` and `ls -l` look names up one by one */
     want(connection, FUSE_CAP_PARALLEL_DIROPS, true);
+    passthrough_ask(session->passthrough, connection);
     connection->max_read = MAX_READ;
     connection->max_readahead = MAX_READ_AHEAD;
     connection->max_background = MAX_BACKGROUND;

@@ -4,6 +4,7 @@
  */
 #include "mount/closing.h"
 #include "mount/ops.h"
+#include "mount/passthrough.h"
 
 #include <fcntl.h>
 
@@ -32,6 +33,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     struct handle *handle;
 
     closing_wait(session, ino);
+    passthrough_try(session->passthrough);
     int r = handle_open(session, ino, info->flags, fuse_req_ctx(req)->pid, &handle);
     if (r < 0) {
         reply_status(req, r);
@@ -39,6 +41,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     }
     set_handle(info, handle);
     set_caching(handle, info);
+    r = passthrough_open(session->passthrough, handle, info);
+    if (r < 0) {
+        handle_close(session, handle);
+        reply_status(req, r);
+        return;
+    }
     if (fuse_reply_open(req, info) < 0)
         handle_close(session, handle);
 }

@@ -53,6 +53,7 @@ static const struct {
     {"discard_staging", offsetof(struct mount_options, discard_staging)},
     {"rebase",          offsetof(struct mount_options, rebase)         },
     {"accept_unsynced", offsetof(struct mount_options, accept_unsynced)},
+    {"no_passthrough",  offsetof(struct mount_options, no_passthrough) },
     {"debug",           offsetof(struct mount_options, debug)          },
 };
 

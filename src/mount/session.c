@@ -7,6 +7,7 @@
 #include "mount/handle.h"
 #include "mount/listing.h"
 #include "mount/mountpoint.h"
+#include "mount/passthrough.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -111,7 +112,8 @@ static int fill(struct session *session, const struct mount_listener *listener, 
     r = open_generation(session, err);
     if (r < 0)
         return r;
-    if (node_table_new(&entry_class, &session->nodes) < 0 || control_new(session, &session->control) < 0)
+    if (node_table_new(&entry_class, &session->nodes) < 0 || control_new(session, &session->control) < 0 ||
+        passthrough_new(session, &session->passthrough) < 0)
         return error_no_memory(err);
     return open_stage(session, listener, err);
 }
@@ -155,6 +157,7 @@ void session_close(struct session *session)
         return;
     control_free(session->control);
     handle_close_all(session);
+    passthrough_free(session->passthrough);
     listing_close_all(session);
     node_table_free(session->nodes);
     stage_close(session->stage);

@@ -21,6 +21,7 @@ struct control;
 struct handle;
 struct listing;
 struct watch;
+struct passthrough;
 
 /* The current generation, as an operation holds it. */
 struct current {
@@ -39,6 +40,7 @@ struct session {
     struct stage *stage;
     struct node_table *nodes;
     struct control *control;
+    struct passthrough *passthrough;
     struct notifier *notifier; /* NULL before the mount */
     struct watch *watch;       /* NULL before the mount */
     struct fuse_session *fuse; /* NULL before the mount */
@@ -63,6 +65,7 @@ enum note {
     NOTE_READ_AHEAD,
     NOTE_SOURCE,
     NOTE_WATCH,
+    NOTE_PASSTHROUGH,
 };
 
 /* Opens source, target and staged edits; resolves names. `listener` is told what was resumed. */

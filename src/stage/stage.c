@@ -318,6 +318,11 @@ struct timespec stage_model_time(const struct stage *stage)
     return stage->model_time;
 }
 
+bool stage_is_read_only(const struct stage *stage)
+{
+    return stage->read_only_why.errnum != 0;
+}
+
 const char *stage_directory(struct stage *stage)
 {
     auto_lock(&stage->lock);

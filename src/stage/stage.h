@@ -268,4 +268,7 @@ const char *stage_directory(struct stage *stage);
 /* What was found at opening, one line; NULL: nothing. Borrowed likewise. */
 const char *stage_resumed(const struct stage *stage);
 
+/* Whether nothing can be edited, and nothing is to be written. */
+bool stage_is_read_only(const struct stage *stage);
+
 #endif

@@ -27,6 +27,7 @@ def normal(printed, here):
     printed = printed.replace(here, DEMO)
     printed = re.sub(r"\(pid \d+\)", "(pid N)", printed)
     printed = re.sub(r"^read-ahead .*", "read-ahead", printed, flags=re.M)
+    printed = re.sub(r"^kernel passthrough .*\n", "", printed, flags=re.M)
     printed = re.sub(r"^(ok: a commit would write) .*", r"\1", printed, flags=re.M)
     return printed.strip("\n")
 

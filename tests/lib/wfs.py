@@ -183,7 +183,7 @@ def requires(*needs):
 @contextlib.contextmanager
 def disk(kind, mebibytes, directory="disk"):
     """`directory` is a new file system (xfs, btrfs, ext4) in a sparse file meanwhile; skips where there cannot be one."""
-    requires("root", f"mkfs.{kind}", "losetup")
+    requires("root", f"mkfs.{kind}")
     image = directory + ".image"
     write(image, b"")
     os.truncate(image, mebibytes << 20)
@@ -337,6 +337,34 @@ class Mount:
         pid = self.pid()
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: has_ended(pid), "the daemon's end")
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    """The daemon answers nothing meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def filesystem(kind, directory, size=400 << 20):
+    """An empty file system of that kind, mounted at `directory`; skips the test where that cannot be."""
+    requires("root", f"mkfs.{kind}", "losetup")
+    with open(f"{directory}.image", "wb") as file:
+        file.truncate(size)
+    run(f"mkfs.{kind}", "-q", f"{directory}.image")
+    os.makedirs(directory, exist_ok=True)
+    mounted = run("mount", "-o", "loop", f"{directory}.image", directory, code=None)
+    if mounted.code:
+        skip(f"cannot mount {kind} here: {mounted.err.strip()}")
+    try:
+        yield directory
+    finally:
+        run("umount", directory)
+        os.unlink(f"{directory}.image")
 
 
 def has_ended(pid):

@@ -222,6 +222,22 @@ START_TEST(asking_whether_cloning_is_possible_leaves_the_target_empty)
 
 END_TEST
 
+START_TEST(what_must_be_shared_is_not_copied_instead)
+{
+    int from = source_of(20000);
+    int to = scratch_open_file(&scratch, "target");
+    bool possible = clone_possible(from, to);
+    int r = clone_only(from, 4096, to, 10000);
+
+    ck_assert_int_eq(r == 0, possible);
+    if (possible)
+        assert_same(from, 4096, to, 0, 10000);
+    close(from);
+    close(to);
+}
+
+END_TEST
+
 START_TEST(where_blocks_can_be_shared_only_the_edges_are_copied)
 {
     setenv("TMPDIR", getenv("WEIGHTFS_CLONE_DIR"), 1);
@@ -232,6 +248,14 @@ START_TEST(where_blocks_can_be_shared_only_the_edges_are_copied)
     ck_assert(clone_possible(from, to));
     close(to);
     assert_copies_all_sorts();
+
+    to = scratch_open_file(&scratch, "target");
+    ck_assert_int_eq(clone_only(from, 8192, to, 50001), 0);
+    assert_same(from, 8192, to, 0, 50001);
+    struct stat st;
+    ck_assert_int_eq(fstat(to, &st), 0);
+    ck_assert_int_eq(st.st_size, 50001);
+    close(to);
 
     to = scratch_open_file(&scratch, "target");
     struct clone_cost cost = {0, 0};
@@ -260,6 +284,7 @@ int main(void)
         progress_adds_up_in_small_pieces,
         progress_stops_the_copy_with_its_value,
         asking_whether_cloning_is_possible_leaves_the_target_empty,
+        what_must_be_shared_is_not_copied_instead,
     };
     const TTest *const sharing_tests[] = {where_blocks_can_be_shared_only_the_edges_are_copied};
     int status = RUN_TESTS_WITH("clone", tests, setup, teardown);
