@@ -229,7 +229,7 @@ static int check_layout(const struct validation *validation)
         const struct tensor_record *record = &header->tensors[i];
         if (i + PREFETCH_AHEAD < header->tensor_count)
             __builtin_prefetch(record_shape(header, record + PREFETCH_AHEAD));
-        int r = check_tensor(validation, record, &end);
+        int r = record->is_overwritten ? 0 : check_tensor(validation, record, &end);
         if (r)
             return r;
     }
@@ -245,6 +245,7 @@ int validate(struct wfs_header *header, uint64_t file_size, unsigned mode, struc
     int repeated = storage_index(header);
     if (repeated < 0)
         return repeated;
+    repeated = repeated && !(mode & HEADER_LAST_WINS);
     int r = repeated ? check_names(&validation) : 0;
     if (r || is_document)
         return r;

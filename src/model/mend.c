@@ -181,9 +181,9 @@ static bool same_name(const struct member *a, const struct member *b)
 }
 
 /* The entry of a tensor as a header of its own, which lets its bytes lie anywhere; NULL: it is none. */
-static struct wfs_header *decode_alone(const struct mending *mending, const struct member *member)
+static int decode_alone(const struct mending *mending, const struct member *member,
+                        struct wfs_header **ret_header)
 {
-    struct wfs_header *header = NULL;
     auto_bytes json = BYTES_EMPTY;
 
     bytes_string(&json, "{\"\":");
@@ -192,9 +192,8 @@ static struct wfs_header *decode_alone(const struct mending *mending, const stru
     size_t length = json.length;
     char *text = bytes_take(&json);
     if (!text)
-        return NULL;
-    header_decode(text, length, UINT64_MAX, HEADER_STSW, &header, NULL);
-    return header;
+        return -ENOMEM;
+    return header_decode(text, length, UINT64_MAX, HEADER_STSW, ret_header, NULL) == -ENOMEM ? -ENOMEM : 0;
 }
 
 static bool has_same_checksum(const struct wfs_header *a, const struct wfs_header *b)
@@ -205,29 +204,35 @@ static bool has_same_checksum(const struct wfs_header *a, const struct wfs_heade
     return header_crc(a, 0, &first) == header_crc(b, 0, &second) && first == second;
 }
 
-/* The same tensor, however it is written down and wherever its bytes lie. */
-static bool same_tensor(const struct mending *mending, const struct member *first,
-                        const struct member *second)
+/* The same tensor, however it is written down and wherever its bytes lie: 1, else 0; -ENOMEM. */
+static int same_tensor(const struct mending *mending, const struct member *first, const struct member *second)
 {
-    auto_header struct wfs_header *a = decode_alone(mending, first);
-    auto_header struct wfs_header *b = decode_alone(mending, second);
+    auto_header struct wfs_header *a = NULL;
+    auto_header struct wfs_header *b = NULL;
 
+    if (decode_alone(mending, first, &a) < 0 || decode_alone(mending, second, &b) < 0)
+        return -ENOMEM;
     if (!a || !b || wfs_header_count(a) != 1 || wfs_header_count(b) != 1 || !has_same_checksum(a, b))
-        return false;
+        return 0;
     struct wfs_tensor x = wfs_header_tensor(a, 0);
     struct wfs_tensor y = wfs_header_tensor(b, 0);
     if (x.dtype != y.dtype || x.rank != y.rank || x.shape_size != y.shape_size ||
         memcmp(x.shape, y.shape, x.shape_size) != 0)
-        return false;
-    return x.begin == y.begin ||
-           (mending->same_bytes && mending->same_bytes(mending->context, x.begin, y.begin, x.end - x.begin));
+        return 0;
+    if (x.begin == y.begin)
+        return 1;
+    return mending->same_bytes ? mending->same_bytes(mending->context, x.begin, y.begin, x.end - x.begin) : 0;
 }
 
 static int drop_duplicate(struct mending *mending, const struct member *first, struct member *second)
 {
     bool is_same_text = same_text(mending, first, second);
 
-    if (!is_same_text && !same_tensor(mending, first, second))
+    int r = is_same_text ? 1 : same_tensor(mending, first, second);
+    if (r < 0)
+        return r == -ENOMEM ? error_no_memory(mending->err)
+                            : error_errno(mending->err, -r, "the data cannot be read");
+    if (r == 0)
         return error_rule(
             mending->err, WFS_CODE_DUPLICATE_TENSOR,
             "tensor '%s': DuplicateTensor: the entries at bytes %zu and %zu of the file differ, "

@@ -14,8 +14,8 @@
 /* Receives one sentence for each thing mended. */
 typedef void mend_report(void *context, const char *sentence);
 
-/* Whether `length` bytes of the data section are the same at both places. */
-typedef bool mend_same_bytes(void *context, uint64_t begin, uint64_t other, uint64_t length);
+/* Whether `length` bytes of the data section are the same at both places: 1 or 0; negative errno. */
+typedef int mend_same_bytes(void *context, uint64_t begin, uint64_t other, uint64_t length);
 
 /* Appends the mended JSON of a header of `length` bytes to `out`. -EINVAL with a sentence when it is beyond
  * mending: no JSON, no UTF-8, not finished by stsw, a name that stands for two different tensors. A NULL

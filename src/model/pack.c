@@ -28,19 +28,17 @@ struct packing {
 
 /* --- the header that extract left --------------------------------------------------------------------- */
 
-/* Decodes a header as if the bytes it tells of followed it. */
-static struct wfs_header *decode(const char *json, size_t length, uint64_t total)
+/* Decodes a header as if the bytes it tells of followed it; NULL there: it is none. -ENOMEM. */
+static int decode(const char *json, size_t length, uint64_t total, struct wfs_header **ret_header)
 {
-    struct wfs_header *header = NULL;
     char *copy = malloc(length + 1);
 
     if (!copy)
-        return NULL;
+        return -ENOMEM;
     memcpy(copy, json, length);
     copy[length] = '\0';
-    return header_decode(copy, length, HEADER_PREFIX + length + total, HEADER_OFFICIAL, &header, NULL) < 0
-               ? NULL
-               : header;
+    uint64_t file_size = HEADER_PREFIX + length + total;
+    return header_decode(copy, length, file_size, HEADER_OFFICIAL, ret_header, NULL) == -ENOMEM ? -ENOMEM : 0;
 }
 
 static uint64_t total_length(const struct folder *folder)
@@ -62,31 +60,32 @@ static bool has_checksums(const struct wfs_header *header)
     return false;
 }
 
-/* Whether the bytes of a file still have the checksum that the kept header tells. */
-static bool has_its_checksum(const struct packing *packing, const struct folder_item *item)
+/* Whether the bytes of a file still have the checksum that the kept header tells: 1 or 0; negative errno. */
+static int has_its_checksum(const struct packing *packing, const struct folder_item *item)
 {
     uint32_t stored = 0;
     uint32_t computed = 0;
     size_t index = 0;
 
     if (!wfs_header_find(packing->kept, item->tensor.name, item->tensor.name_length, &index))
-        return false;
+        return 0;
     if (!header_crc(packing->kept, index, &stored))
-        return true;
+        return 1;
     if (item->foreign) /* what is stored tells of the bytes as they will be */
-        return false;
+        return 0;
     auto_close int fd = openat(packing->folder->dirfd, item->file_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    return fd >= 0 &&
-           checksum_of_range(fd, item->offset, item->length, CHECKSUM_CRC32, NULL, NULL, &computed) == 0 &&
-           stored == computed;
+    int r = fd < 0 ? -errno
+                   : checksum_of_range(fd, item->offset, item->length, CHECKSUM_CRC32, NULL, NULL, &computed);
+    return r < 0 ? r : stored == computed;
 }
 
-static bool checksums_hold(const struct packing *packing)
+static int checksums_hold(const struct packing *packing)
 {
-    for (size_t i = 0; i < packing->folder->count; i++)
-        if (!has_its_checksum(packing, &packing->folder->items[i]))
-            return false;
-    return true;
+    int r = 1;
+
+    for (size_t i = 0; r == 1 && i < packing->folder->count; i++)
+        r = has_its_checksum(packing, &packing->folder->items[i]);
+    return r;
 }
 
 /* --- declaring ---------------------------------------------------------------------------------------- */
@@ -121,16 +120,19 @@ static int declare(const struct packing *packing, const struct wfs_header *sourc
 }
 
 /* Uses the kept header as it stands when nothing it says has changed. */
-static void use_kept_header(const struct packing *packing)
+static int use_kept_header(const struct packing *packing, struct wfs_error *err)
 {
     const struct folder *folder = packing->folder;
     bool is_wanted = !packing->options->layout || strcmp(packing->options->layout, "keep") == 0;
 
     if (!packing->kept || !is_wanted || (packing->options->crc && !packing->has_crc))
-        return;
-    if (packing->has_crc && !checksums_hold(packing))
-        return;
-    writer_use_header(packing->writer, folder->header, folder->header_length);
+        return 0;
+    int r = packing->has_crc ? checksums_hold(packing) : 1;
+    if (r == 1)
+        r = writer_use_header(packing->writer, folder->header, folder->header_length);
+    if (r == -ENOMEM)
+        return error_no_memory(err);
+    return r < 0 ? error_errno(err, -r, "%s: cannot be read", folder->path) : 0;
 }
 
 /* --- the bytes ---------------------------------------------------------------------------------------- */
@@ -266,9 +268,10 @@ int pack_folder(const struct folder *folder, const char *path, const struct pack
     const struct wfs_header *source = NULL;
     uint64_t data_offset = 0;
 
-    packing.kept =
-        folder->header ? decode(folder->header, folder->header_length, total_length(folder)) : NULL;
-    auto_header struct wfs_header *kept = packing.kept;
+    auto_header struct wfs_header *kept = NULL;
+    if (folder->header && decode(folder->header, folder->header_length, total_length(folder), &kept) < 0)
+        return error_no_memory(err);
+    packing.kept = kept;
     packing.has_crc = has_checksums(kept);
     if (options->layout && strcmp(options->layout, "keep") == 0)
         source = order_source(&packing, &data_offset);
@@ -283,7 +286,8 @@ int pack_folder(const struct folder *folder, const char *path, const struct pack
     r = declare(&packing, source, err);
     if (r < 0)
         return r;
-    use_kept_header(&packing);
-    r = copy_items(&packing, err);
+    r = use_kept_header(&packing, err);
+    if (r == 0)
+        r = copy_items(&packing, err);
     return r < 0 ? r : wfs_writer_finish(writer, err);
 }

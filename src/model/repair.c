@@ -94,24 +94,28 @@ static void hear(void *context, const char *sentence)
 
 /* Where no tensors overlap, all that stand twice are no more than the data: beyond that it is no use to go
  * on. */
-static bool have_same_bytes(void *context, uint64_t begin, uint64_t other, uint64_t length)
+static int have_same_bytes(void *context, uint64_t begin, uint64_t other, uint64_t length)
 {
     struct repair *repair = context;
     uint64_t size = data_size(repair);
     auto_free char *blocks = malloc(2 * COMPARE_BLOCK);
+    int r = 0;
 
-    if (!blocks || begin > size || other > size || length > size - begin || length > size - other ||
+    if (!blocks)
+        return -ENOMEM;
+    if (begin > size || other > size || length > size - begin || length > size - other ||
         length > size - repair->compared)
-        return false;
+        return 0;
     repair->compared += length;
-    for (uint64_t at = 0; at < length; at += COMPARE_BLOCK) {
+    for (uint64_t at = 0; r == 0 && at < length; at += COMPARE_BLOCK) {
         size_t count = (size_t)min_u64(COMPARE_BLOCK, length - at);
-        if (io_read_at(repair->fd, blocks, count, repair->data_offset + begin + at) < 0 ||
-            io_read_at(repair->fd, blocks + COMPARE_BLOCK, count, repair->data_offset + other + at) < 0 ||
-            memcmp(blocks, blocks + COMPARE_BLOCK, count) != 0)
-            return false;
+        r = io_read_at(repair->fd, blocks, count, repair->data_offset + begin + at);
+        if (r == 0)
+            r = io_read_at(repair->fd, blocks + COMPARE_BLOCK, count, repair->data_offset + other + at);
+        if (r == 0 && memcmp(blocks, blocks + COMPARE_BLOCK, count) != 0)
+            return 0;
     }
-    return true;
+    return r < 0 ? r : 1;
 }
 
 static int mend_json(struct repair *repair, struct bytes *mended, struct wfs_error *err)

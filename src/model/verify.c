@@ -81,7 +81,9 @@ static int ask_official(struct verification *verification, uint64_t length, stru
     int r = read_json(verification, length, &json, err);
     if (r < 0)
         return r;
-    r = header_decode(json, (size_t)length, verification->file_size, HEADER_OFFICIAL, &header, &verdict);
+    r = header_decode(json, (size_t)length, verification->file_size, HEADER_LAST_WINS, &header, &verdict);
+    if (r == -ENOMEM)
+        return error_no_memory(err);
     if (r < 0 && is_official(verdict.code))
         verification->verdict->official = verdict.code;
     return 0;

@@ -111,8 +111,8 @@ void writer_free_metadata(struct wfs_writer *writer);
 void writer_keep_layout(struct wfs_writer *writer, const struct wfs_header *source, uint64_t data_offset);
 
 /* Uses the JSON of a header as it stands, if it tells exactly the tensors and the metadata that were
- * declared: returns whether it does. Call it after the last declaration, before the first byte. */
-bool writer_use_header(struct wfs_writer *writer, const char *json, size_t length);
+ * declared: 1 or 0; -ENOMEM. Call it after the last declaration, before the first byte. */
+int writer_use_header(struct wfs_writer *writer, const char *json, size_t length);
 
 /* Lays the tensors out and reserves the space, once; done by the first block. */
 int writer_fix(struct wfs_writer *writer, struct wfs_error *err);

@@ -67,35 +67,21 @@ static bool tells_the_tensors(struct wfs_writer *writer, const struct wfs_header
     return true;
 }
 
-static bool tells_the_metadata(struct wfs_writer *writer, const struct wfs_header *header)
+/* 1 or 0; -ENOMEM. */
+static int tells_the_metadata(struct wfs_writer *writer, const struct wfs_header *header)
 {
     struct metadata_map map = {false, 0, NULL};
 
     if (writer_settle_metadata(writer) < 0 || metadata_of_header(header, &map) < 0)
-        return false;
+        return -ENOMEM;
     bool same = writer_has_metadata(writer, &map);
     free(map.pairs);
     return same;
 }
 
-bool writer_use_header(struct wfs_writer *writer, const char *json, size_t length)
+static void place_as_told(struct wfs_writer *writer, const struct wfs_header *header)
 {
-    auto_free char *kept = malloc(length + 1);
-    char *decoded = malloc(length + 1);
-    struct wfs_header *header = NULL;
-
-    if (!kept || !decoded) {
-        free(decoded);
-        return false;
-    }
-    memcpy(kept, json, length);
-    memcpy(decoded, json, length);
-    uint64_t file_size = HEADER_PREFIX + length + writer->total;
-    if (header_decode(decoded, length, file_size, HEADER_OFFICIAL, &header, NULL) < 0)
-        return false;
-
-    bool used = tells_the_tensors(writer, header) && tells_the_metadata(writer, header);
-    for (size_t i = 0; used && i < writer->count; i++) {
+    for (size_t i = 0; i < writer->count; i++) {
         struct wfs_tensor told = wfs_header_tensor(header, i);
         size_t index = 0;
         if (writer_find(writer, told.name, told.name_length, &index)) {
@@ -103,13 +89,30 @@ bool writer_use_header(struct wfs_writer *writer, const char *json, size_t lengt
             writer->tensors[index].end = told.end;
         }
     }
-    wfs_header_free(header);
-    if (used) {
+}
+
+int writer_use_header(struct wfs_writer *writer, const char *json, size_t length)
+{
+    auto_free char *kept = malloc(length + 1);
+    auto_free char *decoded = malloc(length + 1);
+    auto_header struct wfs_header *header = NULL;
+
+    if (!kept || !decoded)
+        return -ENOMEM;
+    memcpy(kept, json, length);
+    memcpy(decoded, json, length);
+    uint64_t file_size = HEADER_PREFIX + length + writer->total;
+    int r = header_decode(take_ptr(decoded), length, file_size, HEADER_OFFICIAL, &header, NULL);
+    if (r < 0)
+        return r == -ENOMEM ? r : 0;
+    r = tells_the_tensors(writer, header) ? tells_the_metadata(writer, header) : 0;
+    if (r == 1) {
+        place_as_told(writer, header);
         free(writer->raw_header);
         writer->raw_header = take_ptr(kept);
         writer->raw_length = length;
     }
-    return used;
+    return r;
 }
 
 /* --- a header of our own ------------------------------------------------------------------------------ */
