@@ -39,6 +39,20 @@ class Official:
         self.save_file(self.tensors, path)
         sync(path)
 
+    def whole(self, path):
+        with self.safe_open(path, framework="np") as file:
+            for name in file.keys():
+                file.get_tensor(name)
+
+    def sum(self, paths):
+        for path in paths.split("\t"):
+            self.numpy.load(path, mmap_mode="r").sum()
+
+    def extract(self, what):
+        path, name, out = what.split("\t")
+        with self.safe_open(path, framework="np") as file:
+            file.get_tensor(name).tofile(out)
+
 
 class Stsw:
     def __init__(self):
@@ -58,6 +72,13 @@ class Stsw:
         with self.stsw.StreamReader(path, verify_crc=True) as reader:
             for name in reader.keys():
                 reader.get_slice(name).release()
+
+    def extract(self, what):
+        path, name, out = what.split("\t")
+        with self.stsw.StreamReader(path) as reader, open(out, "wb") as file:
+            view = reader.get_slice(name)
+            file.write(view)
+            view.release()
 
     def write(self, path):
         size = len(self.bytes)
