@@ -45,6 +45,14 @@ int io_write_at(int fd, const void *data, size_t length, uint64_t offset)
     return 0;
 }
 
+int io_truncate(int fd, uint64_t size)
+{
+    while (ftruncate(fd, (off_t)size) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}
+
 int io_sync(int fd)
 {
     while (fsync(fd) < 0)

@@ -15,8 +15,8 @@ int io_write_at(int fd, const void *data, size_t length, uint64_t offset);
 /* At the descriptor's own position, for pipes, terminals and append-only files. */
 int io_write(int fd, const void *data, size_t length);
 
-/* fsync. */
-int io_sync(int fd);
+int io_truncate(int fd, uint64_t size);
+int io_sync(int fd); /* fsync */
 
 /* Reads up to `length` bytes at `offset`; fewer only at the end of the file. Returns the count or a negative
  * errno. */

@@ -17,6 +17,7 @@
 
 #define ACL_XATTR            "system.posix_acl_access"
 #define HIDDEN_SUFFIX_LENGTH (sizeof ".weightfs-0123456789abcdef" - 1)
+#define SIZE_UNFINISHED      UINT64_MAX
 #define ATTEMPTS             16 /* at a random name nobody else has */
 
 struct hidden_name {
@@ -87,7 +88,9 @@ static bool is_that_file(int dirfd, const char *name, const struct file_identity
     if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
         return false;
     struct file_identity found = file_identity_of(&st);
-    return found.inode == identity->inode && file_identity_equal(&found, identity);
+    if (found.inode != identity->inode)
+        return false;
+    return identity->size == SIZE_UNFINISHED || file_identity_equal(&found, identity);
 }
 
 void replace_sweep(int dirfd, const char *name, const struct file_identity *finished)
@@ -224,6 +227,19 @@ int replace_begin(int dirfd, const char *name, const struct replace_options *opt
 int replace_fd(const struct replace *replace)
 {
     return replace->fd;
+}
+
+bool replace_is_named(const struct replace *replace)
+{
+    return *replace->temp.text != '\0';
+}
+
+struct file_identity replace_unfinished(const struct replace *replace)
+{
+    struct stat st = {0};
+
+    (void)fstat(replace->fd, &st);
+    return (struct file_identity){.size = SIZE_UNFINISHED, .inode = st.st_ino};
 }
 
 void replace_free(struct replace *replace)

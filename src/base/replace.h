@@ -35,6 +35,11 @@ int replace_begin(int dirfd, const char *name, const struct replace_options *opt
 
 int replace_fd(const struct replace *replace);
 
+/* Without O_TMPFILE the new file has a hidden name from the beginning, and replace_sweep() finds it by this
+ * while it is not finished. */
+bool replace_is_named(const struct replace *replace);
+struct file_identity replace_unfinished(const struct replace *replace);
+
 /* -EPERM when the owner cannot be kept. */
 int replace_sync(struct replace *replace, struct wfs_error *err);
 

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -46,7 +47,10 @@ int commit_check_target(const struct commit *commit, struct wfs_error *err)
             return error_rule(err, WFS_CODE_TARGET_EXISTS, "%s: exists already; --force replaces it",
                               printable_string(stage->path).text);
         struct file *source = generation_file(stage->generation);
-        if (source && !commit->options->force && file_check(source) < 0)
+        int r = source && !commit->options->force ? file_check(source) : 0;
+        if (r < 0 && r != -ESTALE)
+            return error_errno(err, -r, "cannot look at the model that was mounted");
+        if (r < 0)
             return error_rule(err, WFS_CODE_SOURCE_CHANGED,
                               "the model that was mounted was changed by somebody else since it was opened");
         return 0;
@@ -116,4 +120,41 @@ void commit_move_to_link(struct stage *stage)
     stage->link = stage->link_name = NULL;
     if (!stage->spool_is_elsewhere) /* a spool that is still in use goes by itself */
         (void)stage_place_spool(stage, NULL, NULL);
+}
+
+static const char *advice(int errnum)
+{
+    switch (errnum) {
+    case ENOSPC:
+        return "make room and commit again";
+    case EDQUOT:
+        return "make room within the quota, or have it raised, and commit again";
+    case EFBIG:
+        return "raise the limit of file sizes (ulimit -f) where the model is mounted, and commit again";
+    case EMFILE:
+    case ENFILE:
+        return "raise the limit of open files (ulimit -n) where the model is mounted, and commit again";
+    case ENOMEM:
+        return "commit again when memory is free";
+    case EACCES:
+    case EPERM:
+        return "commit again when files can be made and renamed beside the model";
+    case EROFS:
+        return "remount the file system writable and commit again, or mount with -o output=PATH";
+    default:
+        return "the kernel's log may tell more; commit again";
+    }
+}
+
+int commit_explained(int r, struct wfs_error *err)
+{
+    bool says_so = !err || strstr(err->text, "nothing was changed");
+    bool is_of_the_system = err && (err->code == WFS_CODE_IO_FAILED || err->code == WFS_CODE_NO_SPACE ||
+                                    (err->code == WFS_CODE_READ_ONLY && r == -EROFS));
+
+    if (r >= 0 || !is_of_the_system)
+        return r;
+    error_suffix(err, says_so ? "; " : "; nothing was changed: ");
+    error_suffix(err, advice(-r));
+    return r;
 }

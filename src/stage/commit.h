@@ -18,6 +18,7 @@ struct commit {
     const char *target_name;
     struct replace *replace;
     struct generation *next;
+    struct base_identity intent; /* what the journal says of the new file */
     struct clone_cost cost;
     bool unsure; /* replaced, but the directory's fsync failed */
 };
@@ -38,5 +39,8 @@ int commit_check_space(const struct commit *commit, struct wfs_error *err);
 /* After a link was replaced by a file: that is the model now, and where its edits belong. stage->lock held.
  */
 void commit_move_to_link(struct stage *stage);
+
+/* Returns r; to the sentence of a call that failed it adds what to do. */
+int commit_explained(int r, struct wfs_error *err);
 
 #endif

@@ -203,8 +203,8 @@ int journal_open(int dirfd, journal_replay *replay, void *context, struct journa
     if (good == 0) /* it was made, but not even its magic reached the disk */
         r = io_write_at(fd, journal_magic, sizeof(journal_magic), 0);
     uint64_t end = good ? good : sizeof(journal_magic);
-    if (r == 0 && !fault(FAULT_TORN_TAIL) && ftruncate(fd, (off_t)end) < 0)
-        r = -errno;
+    if (r == 0 && !fault(FAULT_TORN_TAIL))
+        r = io_truncate(fd, end);
     if (r < 0)
         return error_errno(err, -r, "cannot cut the torn tail of the journal of staged edits");
     *ret_cut = size - good;
@@ -234,7 +234,7 @@ static int write_record(int fd, uint64_t at, const unsigned char mark[4], uint64
 /* Half a record, or one that could not be synced, must not stay. With the lock held. */
 static void cut_to(struct journal *journal, uint64_t end, int errnum)
 {
-    if (ftruncate(journal->fd, (off_t)end) < 0)
+    if (io_truncate(journal->fd, end) < 0)
         journal->error = errnum;
     journal->end = end;
 }

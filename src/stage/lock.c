@@ -59,9 +59,8 @@ static int write_holder(int fd, const char *mountpoint)
         text = NULL;
         return -ENOMEM;
     }
-    if (ftruncate(fd, 0) < 0)
-        return -errno;
-    return io_write_at(fd, text, strlen(text), 0);
+    int r = io_truncate(fd, 0);
+    return r < 0 ? r : io_write_at(fd, text, strlen(text), 0);
 }
 
 /* A holder that serves a mount is there to stay; one whose mount is gone, or that never had one, is about to

@@ -54,6 +54,21 @@ static int make_plan(struct commit *commit, struct wfs_error *err)
 
 /* --- 5 to 7: the new file --- */
 
+/* Whatever ends this process, the next one finds the file by this. */
+static int journal_intent(struct commit *commit, struct base_identity identity)
+{
+    struct stage *stage = commit->stage;
+    auto_edit edit;
+    auto_lock(&stage->lock);
+
+    commit->intent = identity;
+    stage->intent = &commit->intent;
+    edit_begin(&edit, stage);
+    if (!fault(FAULT_INTENT))
+        edit_intent(&edit, &identity);
+    return edit_commit(&edit);
+}
+
 static int report_progress(void *context, uint64_t done)
 {
     struct stage *stage = context;
@@ -79,7 +94,10 @@ static int begin_replacing(struct commit *commit, struct stat *keep, struct wfs_
 
     if (source_fd >= 0)
         file_release(source);
-    return r;
+    if (r < 0 || !replace_is_named(commit->replace))
+        return r;
+    r = journal_intent(commit, (struct base_identity){.file = replace_unfinished(commit->replace)});
+    return r < 0 ? error_journal(stage, r, err) : 0;
 }
 
 static int write_new_file(struct commit *commit, struct wfs_error *err)
@@ -145,33 +163,14 @@ static int validate(struct commit *commit, struct wfs_error *err)
 
 /* --- 8 and 9: publishing --- */
 
-static int append_intent(struct stage *stage, const struct base_identity *identity)
-{
-    auto_edit edit;
-    auto_lock(&stage->lock);
-
-    edit_begin(&edit, stage);
-    if (!fault(FAULT_INTENT))
-        edit_intent(&edit, identity);
-    stage->intent = identity;
-    return edit_commit(&edit);
-}
-
-static void forget_intent(struct stage *stage)
-{
-    auto_lock(&stage->lock);
-    stage->intent = NULL;
-}
-
 static int publish(struct commit *commit, struct wfs_error *err)
 {
     struct stage *stage = commit->stage;
-    struct base_identity identity = base_identity_of(commit->next);
 
     int r = fault(FAULT_IDENTITY_AFTER) ? 0 : commit_check_target(commit, err);
     if (r < 0)
         return r;
-    r = append_intent(stage, &identity);
+    r = journal_intent(commit, base_identity_of(commit->next));
     r = r < 0 ? r : stage_sync_names(stage);
     r = r < 0 ? error_journal(stage, r, err) : check_cancelled(stage, err);
     if (r == 0 && fault(FAULT_CLEAR_EARLY))
@@ -181,7 +180,6 @@ static int publish(struct commit *commit, struct wfs_error *err)
     if (r == 0 && fault(FAULT_CANCEL_LATE))
         r = check_cancelled(stage, err);
     commit->unsure = r > 0;
-    forget_intent(stage);
     return r < 0 ? r : 0;
 }
 
@@ -308,6 +306,7 @@ static void keep_outcome(struct commit *commit, int result, struct outcome *outc
         generation_is_empty(stage->generation) ? 0 : file_identity(generation_file(stage->generation))->size;
     problem_list_clear(&stage->last.problems);
     stage->last = *outcome;
+    stage->intent = NULL;
     stage->commit_state = result == 0 ? COMMIT_DONE : result == -ECANCELED ? COMMIT_CANCELLED : COMMIT_FAILED;
     free(stage->commit_error);
     stage->commit_error = result < 0 || commit->unsure ? strdup(err->text) : NULL;
@@ -336,7 +335,7 @@ static int commit_frozen(struct commit *commit, struct wfs_error *err)
         stage_touch(stage, NULL);
     }
     stage_thaw(stage);
-    return r;
+    return commit_explained(r, err);
 }
 
 int stage_commit(struct stage *stage, const struct commit_options *options,

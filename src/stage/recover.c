@@ -254,6 +254,33 @@ static int refuse_other_model(const struct stage *stage, struct wfs_error *err)
                       printable_string(stage->name).text, printable_string(stage->spool_path).text);
 }
 
+/* The last commit's file is in place: as the model, or as the output that a model was committed to. */
+static bool has_published(struct stage *stage, const struct replay *replay, const struct base_identity *now)
+{
+    if (!replay->has_intent)
+        return false;
+    if (stage->create)
+        return base_identity_check(stage->dirfd, stage->name, &replay->intent) == 1;
+    return base_identity_equal(now, &replay->intent) && !base_identity_equal(now, &replay->base.identity);
+}
+
+/* What is left of a commit when its cleaning up failed: nothing that belongs to any model. */
+static bool is_empty(const struct stage *stage)
+{
+    return !stage_has_changes(stage) && !stage_has_scratch(stage);
+}
+
+/* Names that a commit gave on its way to the last: to the finished file, and to the old one for a backup. */
+static void sweep_hidden(const struct stage *stage, const struct replay *replay,
+                         const struct base_identity *now)
+{
+    if (!replay->has_intent)
+        return;
+    replace_sweep(stage->dirfd, stage->name, &replay->intent.file);
+    if (!now->none && !stage->create)
+        replace_sweep(stage->dirfd, stage->name, &now->file);
+}
+
 static int judge(struct stage *stage, struct replay *replay, const struct stage_options *options,
                  uint64_t cut, struct wfs_error *err)
 {
@@ -262,19 +289,19 @@ static int judge(struct stage *stage, struct replay *replay, const struct stage_
     bool other_boot = !fault(FAULT_BOOT_ID) && strcmp(boot.text, replay->base.boot_id) != 0;
     bool same = replay->has_base && base_identity_equal(&now, &replay->base.identity);
 
-    bool committed = replay->has_intent && !same && base_identity_equal(&now, &replay->intent);
-    if (committed && io_sync(stage->dirfd) < 0)
-        return error_errno(err, errno, "%s: cannot sync the directory of a commit that was cut short",
-                           printable_string(stage->name).text);
-    if (!replay->has_base || committed) {
+    bool committed = has_published(stage, replay, &now);
+    int synced = committed ? io_sync(stage->dirfd) : 0;
+    if (synced < 0)
+        return error_errno(err, -synced, "cannot sync the directory of a commit that was cut short");
+    if (!replay->has_base || committed || is_empty(stage)) {
+        sweep_hidden(stage, replay, &now);
         clear_unseen(stage);
         return 0;
     }
     same = same || fault(FAULT_OTHER_MODEL);
     if (!same && !options->rebase)
         return refuse_other_model(stage, err);
-    if (replay->has_intent)
-        replace_sweep(stage->dirfd, stage->name, &replay->intent.file);
+    sweep_hidden(stage, replay, &now);
     int r =
         same ? take_notes(stage, replay) : rebase(stage, replay, other_boot, options->accept_unsynced, err);
     if (r == -ENOMEM)
@@ -327,7 +354,7 @@ static int recover_journal(struct stage *stage, const struct stage_options *opti
     return judge(stage, replay, options, cut, err);
 }
 
-int recover(struct stage *stage, const struct stage_options *options, struct wfs_error *err)
+static int open_and_judge(struct stage *stage, const struct stage_options *options, struct wfs_error *err)
 {
     const struct spool_place place = {stage->spool_parent, stage->spool_name};
     struct replay replay = {.stage = stage};
@@ -342,4 +369,21 @@ int recover(struct stage *stage, const struct stage_options *options, struct wfs
     r = recover_journal(stage, options, &replay, err);
     replay_clear(&replay);
     return r;
+}
+
+/* What the system refused may go well the next time; nothing that was read so far changed anything. */
+static int explain_failure(const struct stage *stage, int r, struct wfs_error *err)
+{
+    if (r >= 0 || !err ||
+        (err->code != WFS_CODE_IO_FAILED && err->code != WFS_CODE_NO_SPACE &&
+         err->code != WFS_CODE_READ_ONLY))
+        return r;
+    error_prefix(err, "%s: ", printable_string(stage->path).text);
+    error_suffix(err, "; the staged edits are kept, and the next try takes them up");
+    return r;
+}
+
+int recover(struct stage *stage, const struct stage_options *options, struct wfs_error *err)
+{
+    return explain_failure(stage, open_and_judge(stage, options, err), err);
 }

@@ -80,7 +80,9 @@ static struct spool *spool_new(const struct spool_place *place)
     };
     pthread_mutex_init(&spool->lock, NULL);
     if (!spool->name || spool->parent < 0) {
+        int saved = errno;
         spool_close(spool);
+        errno = saved;
         return NULL;
     }
     return spool;
@@ -125,7 +127,8 @@ static int open_once(const struct spool_place *place, const char *mountpoint, st
 {
     __attribute__((cleanup(cleanup_spool))) struct spool *spool = spool_new(place);
     if (!spool)
-        return error_no_memory(err);
+        return error_errno(err, errno, "cannot open the staging directory %s",
+                           printable_string(place->name).text);
     spool->dirfd = openat(place->dirfd, place->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (spool->dirfd < 0 && errno == ENOENT)
         return -ENOENT;
@@ -229,8 +232,12 @@ int spool_sync_names(struct spool *spool)
         if (spool->names_durable >= added)
             return 0;
     }
-    if (!fault(FAULT_SPOOL_NAMES_SYNC) && (fsync(spool->dirfd) < 0 || fsync(spool->parent) < 0))
-        return -errno;
+    if (!fault(FAULT_SPOOL_NAMES_SYNC)) {
+        int r = io_sync(spool->dirfd);
+        r = r < 0 ? r : io_sync(spool->parent);
+        if (r < 0)
+            return r;
+    }
     auto_lock(&spool->lock);
     if (spool->names_durable < added)
         spool->names_durable = added;

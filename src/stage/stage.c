@@ -133,8 +133,10 @@ int stage_place_spool(struct stage *stage, const char *staging, struct wfs_error
     if (staging)
         return place_elsewhere(stage, staging, err);
     stage->spool_parent = fcntl(stage->dirfd, F_DUPFD_CLOEXEC, 3);
+    if (stage->spool_parent < 0)
+        return error_errno(err, errno, "%s: cannot use its directory", printable_string(stage->path).text);
     stage->spool_name = spool_directory_name(stage->name);
-    if (stage->spool_parent < 0 || !stage->spool_name)
+    if (!stage->spool_name)
         return error_no_memory(err);
     const char *slash = strrchr(stage->path, '/');
     int r = slash ? asprintf(&stage->spool_path, "%.*s/%s", (int)(slash - stage->path), stage->path,

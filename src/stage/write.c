@@ -191,7 +191,7 @@ static int resize_spool(struct entry *entry, uint64_t size)
     if (fd < 0)
         return fd;
     file_mark_dirty(spool);
-    int r = ftruncate(fd, (off_t)(entry->state.content.lead_in + size)) < 0 ? -errno : 0;
+    int r = io_truncate(fd, entry->state.content.lead_in + size);
     if (r < 0 && is_damage(-r))
         file_latch(spool, -r);
     file_release(spool);
@@ -294,8 +294,8 @@ static int reserve(struct entry *entry, uint64_t size)
     if (fd < 0)
         return fd;
     int r = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)content->lead_in, (off_t)size) < 0 ? -errno : 0;
-    if (r < 0 && fstat(fd, &st) == 0 && ftruncate(fd, st.st_size) < 0)
-        r = -errno;
+    if (r < 0 && fstat(fd, &st) == 0)
+        (void)io_truncate(fd, (uint64_t)st.st_size);
     file_release(content->spool);
     return r == -EOPNOTSUPP ? 0 : r;
 }
