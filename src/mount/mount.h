@@ -25,6 +25,7 @@ struct mount_options {
     const char *fuse_options; /* comma-separated, for libfuse: allow_other, ...; NULL */
     unsigned max_threads;     /* 0: default */
     unsigned staging_mode;    /* permission bits that staging/ and .weightfs/ have beyond 0700 and 0600 */
+    bool drop_behind;         /* the model file does not stay in the page cache for what was read here */
     bool debug;
     char *storage; /* of the strings that mount_options_parse() set */
 };

@@ -54,6 +54,7 @@ static const struct {
     {"rebase",          offsetof(struct mount_options, rebase)         },
     {"accept_unsynced", offsetof(struct mount_options, accept_unsynced)},
     {"no_passthrough",  offsetof(struct mount_options, no_passthrough) },
+    {"drop_behind",     offsetof(struct mount_options, drop_behind)    },
     {"debug",           offsetof(struct mount_options, debug)          },
 };
 

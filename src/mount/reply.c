@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "mount/behind.h"
 
 #include <string.h>
 
@@ -12,6 +13,8 @@
 
 /* Below this a splice costs more than it saves; libfuse would copy through a malloc'd buffer. */
 #define SMALL_READ 8192u
+
+#define PAGE_SIZE 4096u /* as in max_read: libfuse counts so, too */
 
 struct session *session_of(fuse_req_t req)
 {
@@ -154,8 +157,47 @@ static void reply_spliced(fuse_req_t req, const struct image_slice *slice)
     fuse_reply_data(req, &vector.head, 0);
 }
 
+/* What a pipe can have without privileges. A slice that does not fit would be spliced in part, and the rest
+ * copied with what is in the pipe already. */
+#define PIPE_PAGES 256u
+
+static size_t pages_touched(const struct image_slice_part *part)
+{
+    uint64_t begin = part->fd < 0 ? PAGE_SIZE - 1 : part->offset % PAGE_SIZE; /* memory may begin anywhere */
+    return (size_t)((begin + part->length + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
+static bool fits_pipe(const struct image_slice *slice)
+{
+    size_t pages = 1; /* the header of the reply */
+
+    for (size_t i = 0; i < slice->count; i++)
+        pages += pages_touched(&slice->parts[i]);
+    return pages <= PIPE_PAGES;
+}
+
+static void reply_slice(fuse_req_t req, const struct image *image, uint64_t offset, size_t size,
+                        const struct image_slice *slice)
+{
+    if (size < SMALL_READ) {
+        char buffer[SMALL_READ];
+        reply_copy(req, image, offset, buffer, size);
+        return;
+    }
+    if (slice->length == size && fits_pipe(slice)) {
+        reply_spliced(req, slice);
+        return;
+    }
+    auto_free char *buffer = malloc(size);
+    if (buffer)
+        reply_copy(req, image, offset, buffer, size);
+    else
+        reply_status(req, -ENOMEM);
+}
+
 void reply_image(fuse_req_t req, const struct image *image, uint64_t offset, size_t size)
 {
+    struct behind *behind = session_of(req)->behind;
     struct image_slice slice;
     uint64_t length = image_length(image);
 
@@ -172,17 +214,12 @@ void reply_image(fuse_req_t req, const struct image *image, uint64_t offset, siz
     r = check_sources(&slice);
     if (r < 0) {
         reply_status(req, r);
-    } else if (size < SMALL_READ) {
-        char buffer[SMALL_READ];
-        reply_copy(req, image, offset, buffer, size);
-    } else if (slice.length == size) {
-        reply_spliced(req, &slice);
     } else {
-        auto_free char *buffer = malloc(size);
-        if (buffer)
-            reply_copy(req, image, offset, buffer, size);
-        else
-            reply_status(req, -ENOMEM);
+        if (behind)
+            behind_before(behind, &slice);
+        reply_slice(req, image, offset, size, &slice);
+        if (behind)
+            behind_after(behind, &slice);
     }
     image_slice_done(&slice);
 }

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "mount/behind.h"
 #include "mount/control.h"
 #include "mount/handle.h"
 #include "mount/listing.h"
@@ -113,7 +114,8 @@ static int fill(struct session *session, const struct mount_listener *listener, 
     if (r < 0)
         return r;
     if (node_table_new(&entry_class, &session->nodes) < 0 || control_new(session, &session->control) < 0 ||
-        passthrough_new(session, &session->passthrough) < 0)
+        passthrough_new(session, &session->passthrough) < 0 ||
+        (session->options->drop_behind && behind_new(&session->behind) < 0))
         return error_no_memory(err);
     return open_stage(session, listener, err);
 }
@@ -161,6 +163,7 @@ void session_close(struct session *session)
     listing_close_all(session);
     node_table_free(session->nodes);
     stage_close(session->stage);
+    behind_free(session->behind);
     generation_unref(session->current.generation);
     stage_target_clear(&session->target);
     for (size_t i = 0; i < SESSION_NOTES; i++)

@@ -22,6 +22,7 @@ struct handle;
 struct listing;
 struct watch;
 struct passthrough;
+struct behind;
 
 /* The current generation, as an operation holds it. */
 struct current {
@@ -41,6 +42,7 @@ struct session {
     struct node_table *nodes;
     struct control *control;
     struct passthrough *passthrough;
+    struct behind *behind;     /* NULL: nothing is dropped */
     struct notifier *notifier; /* NULL before the mount */
     struct watch *watch;       /* NULL before the mount */
     struct fuse_session *fuse; /* NULL before the mount */

@@ -40,7 +40,8 @@ static uint64_t now(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/* --- programs -------------------------------------------------------------------------------------------- */
+/* --- programs --------------------------------------------------------------------------------------------
+ */
 
 static int start(char **arguments, const char *output, pid_t *child)
 {
@@ -86,7 +87,8 @@ static int cats(char **files)
     return r;
 }
 
-/* --- reading --------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------------------
+ */
 
 static int open_file(const char *path, off_t *ret_size)
 {
@@ -164,7 +166,8 @@ static int mount_and_read(const char *file, char **arguments)
     return r;
 }
 
-/* --- the conversation ------------------------------------------------------------------------------------ */
+/* --- the conversation ------------------------------------------------------------------------------------
+ */
 
 static int obey(const char *verb, unsigned long count, char **arguments)
 {

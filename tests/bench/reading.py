@@ -97,9 +97,9 @@ class Results:
 
 
 class Reading:
-    def __init__(self, directory, rounds, mount_options):
+    def __init__(self, program, directory, rounds, mount_options):
         self.directory, self.rounds, self.mount_options = directory, rounds, mount_options
-        self.program = os.environ["BENCH_MOUNT"]
+        self.program = program
         self.reader, self.results = reader(os.environ["BENCH_READER"]), Results()
         self.libraries = {name: library(name) for name in ("official", "stsw")}
         self.plain, self.mounts = Plain(directory), {}
@@ -287,10 +287,14 @@ def file_system(path):
     return found or "an unknown file system"
 
 
+def libfuse():
+    return subprocess.run(["fusermount3", "--version"], stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
 def run(options, directory):
     if not os.path.exists(os.path.join(directory, "plain")) and set(options.only) - WITHOUT_MODEL:
         make_model(directory)
-    bench = Reading(directory, options.rounds or (5 if options.quick else 15), options.options)
+    bench = Reading(options.program, directory, options.rounds or (5 if options.quick else 15), options.options)
     try:
         for name in options.only:
             if name in WITHOUT_MODEL:
@@ -308,6 +312,7 @@ def arguments():
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help="one of " + ", ".join(ROWS) + "; repeatable")
     parser.add_argument("--json", action="store_true", help="print JSON, a row a line, instead of the table")
     parser.add_argument("--keep", action="store_true", help="use and leave the files in build/bench/reading")
+    parser.add_argument("--program", default=os.environ.get("BENCH_WEIGHTFS"), help="a build of weightfs to measure")
     parser.add_argument("-o", dest="options", default="", metavar="OPTIONS", help="of weightfs mount")
     options = parser.parse_args()
     options.only = options.only or list(ROWS)
@@ -327,7 +332,7 @@ def main():
     os.environ["LC_ALL"] = "C"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with data_directory(options) as directory:
-        place = f"{machine()}; {file_system(directory)}; Python {sys.version.split()[0]}; {os.environ['BENCH_LIBFUSE']}"
+        place = f"{machine()}; {file_system(directory)}; Python {sys.version.split()[0]}; {libfuse()}"
         if not options.json:
             print(place, flush=True)
         results = run(options, directory)

@@ -23,12 +23,13 @@ static void ck_assert_refused(const char *list, const char *named)
 
 START_TEST(switches_and_values_are_set)
 {
-    struct mount_options options = parse("ro,create,follow,replace_link,discard_staging,rebase,accept_"
-                                         "unsynced,debug,tolerate=stsw,max_threads=3,"
-                                         "staging_mode=0770,staging=/s,output=o.safetensors");
+    struct mount_options options =
+        parse("ro,create,follow,replace_link,discard_staging,rebase,accept_unsynced,"
+              "drop_behind,debug,tolerate=stsw,max_threads=3,"
+              "staging_mode=0770,staging=/s,output=o.safetensors");
     ck_assert(options.read_only && options.create && options.follow && options.replace_link);
-    ck_assert(options.discard_staging && options.rebase && options.accept_unsynced && options.debug &&
-              options.tolerate_stsw);
+    ck_assert(options.discard_staging && options.rebase && options.accept_unsynced && options.drop_behind &&
+              options.debug && options.tolerate_stsw);
     ck_assert_uint_eq(options.max_threads, 3);
     ck_assert_uint_eq(options.staging_mode, 0770);
     ck_assert_str_eq(options.staging, "/s");
