@@ -283,5 +283,7 @@ int main(int argc, char **argv)
     }
     /* one thread: the log is the order in which the disk saw things */
     char *words[] = {argv[0], (char[]){"-f"}, (char[]){"-s"}, argv[3], NULL};
-    return fuse_main(4, words, &operations, &disk);
+    int r = fuse_main(4, words, &operations, &disk);
+    free(disk.records);
+    return r;
 }
