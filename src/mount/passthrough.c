@@ -7,12 +7,15 @@
 
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "mount/backing.h"
 #include "mount/handle.h"
 
 #include <fcntl.h>
+#include <linux/mman.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 /* Cloning a range takes as long as reading that many bytes of it through the daemon. */
 #define SMALLEST_CLONE ((uint64_t)128 << 10)
@@ -20,12 +23,17 @@
 /* Clones kept when nobody has them open, for their cached pages. */
 #define KEPT_CLONES 256u
 
+/* How much of a tensor is asked about, and how many tensors are remembered to have been asked about. */
+#define SAMPLE     ((uint64_t)64 << 20)
+#define REMEMBERED 4096u
+
 struct passthrough {
     struct session *session;
     struct backing_table *backings;
     atomic_bool is_on;    /* the kernel agreed at INIT */
     atomic_bool is_tried; /* or is being */
     atomic_bool cannot_clone;
+    _Atomic uint64_t opened_cached[REMEMBERED]; /* inode numbers, each in the place that its id leads to */
 };
 
 /* --- clones that are kept --------------------------------------------------------------------- */
@@ -84,6 +92,30 @@ static bool is_whole_file(const struct image_part *part)
     return part->offset == 0 && part->length == file_identity(part->file)->size;
 }
 
+/* Whether most of it is in the page cache. */
+static bool is_cached(const struct image_part *part)
+{
+    struct cachestat_range range = {part->offset, min_u64(part->length, SAMPLE)};
+    struct cachestat found = {0};
+    int fd = file_acquire(part->file);
+    if (fd < 0)
+        return false;
+    long r = syscall(SYS_cachestat, fd, &range, &found, 0);
+    file_release(part->file);
+    return r == 0 && found.nr_cache > range.len / (uint64_t)sysconf(_SC_PAGESIZE) / 2;
+}
+
+/* A clone has no page in the cache, whatever the model's file has there: its first reader waits for the disk.
+ * That is worth while when there will be others; who reads every tensor once is served from the cache through
+ * the daemon. So what is cached gets its clone when it is opened for the second time. */
+static bool is_better_not_cloned_yet(struct passthrough *passthrough, uint64_t number,
+                                     const struct image_part *part)
+{
+    _Atomic uint64_t *place = &passthrough->opened_cached[number_id(number) % REMEMBERED];
+
+    return atomic_load(place) != number && is_cached(part) && atomic_exchange(place, number) != number;
+}
+
 /* An unlinked file that has the part's blocks; negative errno. */
 static int clone_part(const struct passthrough *passthrough, const struct image_part *part)
 {
@@ -107,9 +139,9 @@ static bool may_clone(const struct passthrough *passthrough, const struct image_
            !atomic_load(&passthrough->cannot_clone) && !stage_is_read_only(passthrough->session->stage);
 }
 
-static int back_with_clone(struct passthrough *passthrough, const struct image_part *part)
+static int back_with_clone(struct passthrough *passthrough, uint64_t number, const struct image_part *part)
 {
-    if (!may_clone(passthrough, part))
+    if (!may_clone(passthrough, part) || is_better_not_cloned_yet(passthrough, number, part))
         return 0;
     auto_close int fd = clone_part(passthrough, part);
     if (fd == -ENOMEM || fd == -ENOSPC || fd == -EDQUOT || fd == -EMFILE || fd == -ENFILE || fd == -ESTALE)
@@ -143,7 +175,7 @@ static int decide(struct passthrough *passthrough, const struct handle *handle, 
     if (number_view(handle->number) == VIEW_WHOLE)
         id = is_whole_file(part) ? back_with_source(passthrough, part) : 0;
     else
-        id = back_with_clone(passthrough, part);
+        id = back_with_clone(passthrough, handle->number, part);
     if (id < 0)
         note_refusal(passthrough, id);
     return id > 0 ? id : 0;
