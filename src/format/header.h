@@ -20,10 +20,10 @@ enum header_mode {
     HEADER_STSW =
         1 << 1, /* tolerate what stsw writes: gaps, trailing bytes, __version__, CRC inside entries */
     HEADER_DOCUMENT =
-        1 << 2, /* a metadata.json that a person wrote: data_offsets may be missing or anything
-                 * that is JSON, dtype and shape may be missing too (dtype = WFS_DTYPE_COUNT,
-                 * shape NULL), no offset is checked. Problems are DOCUMENT_INVALID or DTYPE_UNKNOWN,
-                 * told with line and column; a problem's offset counts from the document's first byte */
+        1 << 2,                /* a metadata.json that a person wrote: data_offsets may be missing or anything
+                                * that is JSON, dtype and shape may be missing too (dtype = WFS_DTYPE_COUNT,
+                                * shape NULL), no offset is checked. Problems are DOCUMENT_INVALID or DTYPE_UNKNOWN,
+                                * told with line and column; a problem's offset counts from the document's first byte */
     HEADER_LAST_WINS = 1 << 3, /* of a name that occurs twice the last entry counts, as to the official
                                 * library: for its verdict, not to read tensors by */
 };

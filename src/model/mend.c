@@ -254,7 +254,8 @@ static int drop_duplicates(struct mending *mending)
 
     for (size_t i = 0; r == 0 && i < mending->count; i++) {
         const struct member *member = &mending->members[i];
-        r = lookup_add(&names, hash_bytes(key, member->name, member->name_length), i);
+        if (!member->is_dropped)
+            r = lookup_add(&names, hash_bytes(key, member->name, member->name_length), i);
     }
     if (r < 0)
         error_errno(mending->err, -r, "the names cannot be compared");

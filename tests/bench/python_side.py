@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sides of scripts/bench that are Python libraries: python_side.py official|stsw|zlib.
+"""The sides of scripts/bench that are Python libraries: python_side.py official|stsw|mlx|zlib.
 
 weightfs.c explains the conversation. An import that fails is answered to every line, and becomes the reason of a SKIP.
 """
@@ -93,6 +93,17 @@ class Stsw:
         sync(path)
 
 
+class Mlx:
+    """A reader in C++; it makes an array of each tensor, whose bytes it reads when they are used."""
+
+    def __init__(self):
+        import mlx.core
+        self.mlx = mlx.core
+
+    def open(self, path):
+        self.mlx.load(path)
+
+
 class Zlib:
     """No library at all: what one pass of zlib over the file costs."""
 
@@ -114,7 +125,7 @@ class Missing:
 
 def main():
     try:
-        side = {"official": Official, "stsw": Stsw, "zlib": Zlib}[sys.argv[1]]()
+        side = {"official": Official, "stsw": Stsw, "mlx": Mlx, "zlib": Zlib}[sys.argv[1]]()
     except ImportError as error:
         side = Missing(error)
     for line in sys.stdin:

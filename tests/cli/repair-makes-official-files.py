@@ -29,6 +29,7 @@ repair("start", " \n{" + a + "," + b + "}", b"12345", {"a": b"12", "b": b"345"},
 repair("metadata", '{"__metadata__":{"n":1.50,"list":[1, "x"],"s":"kept","null":null,"o":{"a":{}}},' + a + "," + b + "}", b"12345", {"a": b"12", "b": b"345"},
        {"n": "1.50", "list": '[1, "x"]', "s": "kept", "null": "null", "o": '{"a":{}}'}, "'n'", "'list'", "'null'", "'o'")
 repair("twice", "{" + a + "," + b + "," + a + "}", b"12345", {"a": b"12", "b": b"345"}, None, "tensor 'a': the same entry stood twice")
+repair("special twice", '{"__x__":1,' + a + ',"__x__":[2],' + b + "}", b"12345", {"a": b"12", "b": b"345"}, None, "'__x__'", "'__x__'")
 repair("written otherwise", "{" + a + "," + b + ',"a": { "shape":[2 ], "x":[], "data_offsets":[0,2],"dtype":"U8"}, "a":["U8",[2],[0,2]]}', b"12345",
        {"a": b"12", "b": b"345"}, None, "tensor 'a': the same tensor stood twice", "tensor 'a': the same tensor stood twice")
 repair("elsewhere", "{" + a + "," + b + "," + entry % ("a", 2, 5, 7) + "}", b"1234512", {"a": b"12", "b": b"345"}, None,
