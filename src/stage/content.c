@@ -118,7 +118,7 @@ static int unsync(struct entry *entry)
 }
 
 /* Name and declaration may have changed while bytes were copied: they are taken as they are now. */
-static int adopt_content(struct entry *entry, struct content *content, bool patched, bool trusted)
+static int adopt_content(struct entry *entry, struct content *content, bool patched, bool anew)
 {
     struct stage *stage = entry->stage;
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
@@ -132,7 +132,8 @@ static int adopt_content(struct entry *entry, struct content *content, bool patc
     file_ref(content->spool);
     next.patched = patched;
     next.synced = false;
-    next.unsynced_lost = next.unsynced_lost && !trusted;
+    next.unsynced_lost = next.unsynced_lost && !anew;
+    next.npy_view = next.npy_view && !anew;
     r = entry_update(entry, &next);
     if (r == 0)
         stage_touch(stage, entry);
@@ -151,8 +152,7 @@ static int size_spool(struct file *spool, uint64_t size)
 }
 
 /* Gives the entry a new spool file with the first `keep` bytes of an image. */
-static int adopt_bytes(struct entry *entry, const struct image *image, uint64_t keep, bool patched,
-                       bool trusted)
+static int adopt_bytes(struct entry *entry, const struct image *image, uint64_t keep, bool patched, bool anew)
 {
     struct stage *stage = entry->stage;
     struct content content = {.kind = CONTENT_SPOOL, .size = keep};
@@ -163,7 +163,7 @@ static int adopt_bytes(struct entry *entry, const struct image *image, uint64_t 
     content.lead_in = lead_in_for(entry, image, keep);
     r = keep > 0 ? size_spool(content.spool, content.lead_in + keep) : 0;
     r = r < 0 ? r : spool_fill(content.spool, content.lead_in, image, 0, keep);
-    r = r < 0 ? r : adopt_content(entry, &content, patched, trusted);
+    r = r < 0 ? r : adopt_content(entry, &content, patched, anew);
     if (r < 0)
         file_unlink_on_last(content.spool);
     content_clear(&content);

@@ -156,8 +156,7 @@ static ssize_t copy_bytes(struct stage_handle *to, uint64_t to_offset, const str
     auto_lock(&stage->lock);
     if (to_offset + length > entry->state.content.size)
         entry->state.content.size = to_offset + length;
-    if (entry->state.draft)
-        draft_peek(entry);
+    draft_touched(entry, to_offset);
     stage_touch(stage, entry);
     return (ssize_t)length;
 }

@@ -77,13 +77,24 @@ static int set_shape(struct declaration *declaration, const char *value, size_t 
     return 0;
 }
 
-typedef int set_member(struct declaration *declaration, const char *value, size_t size);
-
 /* An .npy file declares itself: attributes can only agree with it, or be a problem. */
 static bool declares_itself(const struct entry *entry)
 {
     return entry->state.from_npy || entry->state.draft;
 }
+
+/* Attributes are no change of the file's bytes: `cp -a` sets its times before them. */
+static void touch_attributes(struct entry *entry)
+{
+    const struct timespec mtime = entry->state.mtime;
+
+    stage_touch(entry->stage, entry);
+    if (!declares_itself(entry))
+        entry->redeclared = entry->state.mtime;
+    entry->state.mtime = mtime;
+}
+
+typedef int set_member(struct declaration *declaration, const char *value, size_t size);
 
 static int declare(struct entry *entry, set_member *set, const char *value, size_t size)
 {
@@ -100,7 +111,7 @@ static int declare(struct entry *entry, set_member *set, const char *value, size
     target->by = DECLARED_BY_XATTR;
     r = entry_update(entry, &next);
     if (r == 0)
-        stage_touch(entry->stage, entry);
+        touch_attributes(entry);
     return r;
 }
 
@@ -156,12 +167,6 @@ static int set_attribute(struct entry *entry, const char *name, const char *valu
     return strcmp(name, XATTR_NAME) == 0 ? learn_name(entry, value, size) : -EOPNOTSUPP;
 }
 
-static bool waits_for_attributes(struct entry *entry)
-{
-    auto_lock(&entry->stage->lock);
-    return entry->state.draft && entry->writers == 0;
-}
-
 int stage_xattr_set(struct stage *stage, struct entry *entry, const char *name, const char *value,
                     size_t size)
 {
@@ -170,8 +175,8 @@ int stage_xattr_set(struct stage *stage, struct entry *entry, const char *name, 
         return r;
     auto_change struct stage *gate = stage;
     r = set_attribute(entry, name, value, size);
-    if (r == 0 && waits_for_attributes(entry))
-        (void)draft_settle(entry);
+    if (r == 0)
+        entry_settle(entry); /* an .npy may have waited for a dtype */
     return r;
 }
 

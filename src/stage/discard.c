@@ -36,9 +36,9 @@ static bool literal_match(struct key key, const char *wanted)
     return strlen(wanted) == key.length && memcmp(wanted, key.name, key.length) == 0;
 }
 
-static bool is_droppable(const struct slot *slot)
+static bool is_droppable(const struct stage *stage, const struct slot *slot)
 {
-    return slot->removed || (slot->entry && slot->entry->staged);
+    return slot->removed || (slot->entry && slot->entry->staged) || slot_is_only_declared(stage, slot);
 }
 
 /* A literal name wins over what it would match as a glob. */
@@ -48,7 +48,7 @@ static bool matches(const struct stage *stage, const struct slot *slot, const ch
 
     if (literal_match(slot_key(slot), wanted))
         return true;
-    return !(literal && is_droppable(literal)) && fnmatch(wanted, slot->name, 0) == 0;
+    return !(literal && is_droppable(stage, literal)) && fnmatch(wanted, slot->name, 0) == 0;
 }
 
 /* The other name of a rename: dropping one name of it drops both. */
@@ -114,7 +114,7 @@ static int select_names(struct stage *stage, char *const *wanted, size_t count, 
         }
         for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
              slot = slot_next(&stage->table, &bucket, slot)) {
-            if (is_droppable(slot) && matches(stage, slot, wanted[i])) {
+            if (is_droppable(stage, slot) && matches(stage, slot, wanted[i])) {
                 drop_list_add(list, slot);
                 drop_list_add(list, partner(stage, slot));
                 found = true;

@@ -80,8 +80,52 @@ void entry_link(struct entry *entry, struct slot *slot)
     entry->slot = slot;
 }
 
+static size_t id_place(const struct id_set *set, uint64_t id)
+{
+    size_t low = 0;
+    size_t high = set->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (set->ids[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool id_is_worn(const struct stage *stage, uint64_t id)
+{
+    size_t place = id_place(&stage->worn, id);
+    return place < stage->worn.count && stage->worn.ids[place] == id;
+}
+
+/* An entry that bears the id of the model's tensor of its name goes another way with it. */
+static void wear_id(struct stage *stage, uint64_t id)
+{
+    struct id_set *set = &stage->worn;
+    size_t index;
+
+    if (id_is_worn(stage, id) || !generation_find_id(stage->generation, id, &index))
+        return;
+    if (set->count == set->capacity) {
+        size_t capacity = set->capacity ? set->capacity * 2 : 16;
+        uint64_t *ids = realloc(set->ids, capacity * sizeof(*ids));
+        if (!ids)
+            return;
+        set->ids = ids;
+        set->capacity = capacity;
+    }
+    size_t place = id_place(set, id);
+    memmove(set->ids + place + 1, set->ids + place, (set->count - place) * sizeof(*set->ids));
+    set->ids[place] = id;
+    set->count++;
+}
+
 void entry_unlink(struct entry *entry)
 {
+    wear_id(entry->stage, entry->id);
     if (entry->slot)
         entry->slot->entry = NULL;
     entry->slot = NULL;
@@ -240,7 +284,8 @@ static struct entry *clean_entry(struct stage *stage, struct key key, size_t ind
     struct slot *slot = slot_get(&stage->table, key);
     if (!slot)
         return NULL;
-    struct entry *entry = entry_new(stage, generation_version(stage->generation, index).id);
+    uint64_t id = generation_version(stage->generation, index).id;
+    struct entry *entry = entry_new(stage, id_is_worn(stage, id) ? stage->next_id++ : id);
     if (!entry || clean_state(stage, index, &entry->state) < 0) {
         if (entry)
             entry_unref_locked(entry);

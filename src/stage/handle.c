@@ -116,26 +116,32 @@ void handle_detach(struct stage_handle *handle)
     entry_unref_locked(entry);
 }
 
-/* What waits for the last writer: a document to apply, an .npy to understand. Of writers that close at the
- * same time, the one that counts down to zero is the last. */
-static void settle(struct stage_handle *handle)
+void entry_settle(struct entry *entry)
 {
-    struct stage *stage = handle->stage;
-    struct entry *entry = handle->entry;
+    struct stage *stage = entry->stage;
     bool is_document;
-    bool is_draft;
     {
         auto_lock(&stage->lock);
-        handle->is_closing = true;
-        if (--entry->writers > 0 || entry->retired)
+        if (entry->writers > 0 || entry->retired)
             return;
         is_document = entry == stage->document && entry->staged;
-        is_draft = entry->state.draft && entry->slot && entry->slot->space == SPACE_TENSOR;
     }
     if (is_document)
         (void)document_settle(stage);
-    else if (is_draft)
+    else
         (void)draft_settle(entry);
+}
+
+/* Of writers that close at the same time, the one that counts down to zero is the last. */
+static void settle(struct stage_handle *handle)
+{
+    {
+        auto_lock(&handle->stage->lock);
+        handle->is_closing = true;
+        if (--handle->entry->writers > 0)
+            return;
+    }
+    entry_settle(handle->entry);
 }
 
 void stage_release(struct stage_handle *handle)

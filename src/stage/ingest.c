@@ -12,6 +12,7 @@
 #include "stage/pending.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* The beginning of a draft, as far as a header can reach. */
 static int read_header(const struct entry *entry, struct npy_header *ret_header, struct wfs_error *err)
@@ -36,12 +37,22 @@ void draft_peek(struct entry *entry)
 {
     struct npy_header header = {.shape = NULL};
 
-    if (entry->draft_data != 0 || entry->state.content.size > 2 * (uint64_t)NPY_HEADER_MAX)
+    if (entry->draft_data != 0)
         return;
     if (read_header(entry, &header, NULL) < 0)
         return;
     entry->draft_data = header.data_offset;
     npy_header_clear(&header);
+}
+
+void draft_touched(struct entry *entry, uint64_t from)
+{
+    if (!entry->state.draft)
+        return;
+    if (from < entry->draft_data)
+        entry->draft_data = 0;
+    if (from <= NPY_HEADER_MAX)
+        draft_peek(entry);
 }
 
 /* The dtype of the elements: what the header says, or, where NumPy has no name for it, what the name is
@@ -181,6 +192,21 @@ static int sync_converted(struct stage *stage, struct content *content)
     return r;
 }
 
+/* Whether the file shows the same bytes when its header is made anew. */
+static bool is_as_made(const struct entry *entry, const struct npy_header *header, enum wfs_dtype dtype)
+{
+    auto_bytes made = BYTES_EMPTY;
+
+    npy_encode(dtype, header->rank, header->shape, &made);
+    auto_free char *present = malloc(made.length + 1);
+    if (made.failed || !present || made.length != header->data_offset)
+        return false;
+    struct image *image = content_image(entry, 0, made.length);
+    ssize_t count = image ? image_read(image, present, made.length, 0) : -1;
+    image_unref(image);
+    return count == (ssize_t)made.length && memcmp(present, made.data, made.length) == 0;
+}
+
 static int become_tensor(struct entry *entry, struct npy_header *header, enum wfs_dtype dtype)
 {
     struct stage *stage = entry->stage;
@@ -196,6 +222,8 @@ static int become_tensor(struct entry *entry, struct npy_header *header, enum wf
         return r;
 
     auto_lock(&stage->lock);
+    const struct timespec mtime = entry->state.mtime;
+    bool shows_the_same = !must_convert_npy(header) && is_as_made(entry, header, dtype);
     r = understood_state(entry, header, dtype, &next);
     if (r < 0) {
         content_clear(&content);
@@ -214,6 +242,8 @@ static int become_tensor(struct entry *entry, struct npy_header *header, enum wf
         return r;
     entry->draft_data = 0;
     stage_touch(stage, entry);
+    if (shows_the_same)
+        entry->state.mtime = mtime; /* that of `cp -p` */
     return 0;
 }
 

@@ -48,6 +48,11 @@ static void inspect_trust(const struct entry *entry, struct problem_list *proble
                     "is with --accept-unsynced");
 }
 
+bool name_is_reserved(struct key key)
+{
+    return key.length == strlen("__metadata__") && memcmp(key.name, "__metadata__", key.length) == 0;
+}
+
 static void inspect_name(const struct entry *entry, struct problem_list *problems)
 {
     struct key key = slot_key(entry->slot);
@@ -56,7 +61,7 @@ static void inspect_name(const struct entry *entry, struct problem_list *problem
         problem_add(
             problems, WFS_CODE_NAME_UNKNOWN, false, key, NULL, NULL,
             "this is a shortened file name; set the attribute user.safetensors.name to the tensor's name");
-    if (key.length == strlen("__metadata__") && memcmp(key.name, "__metadata__", key.length) == 0)
+    if (name_is_reserved(key))
         problem_add(problems, WFS_CODE_NAME_RESERVED, false, key, NULL, NULL,
                     "this name is reserved for the file's metadata; rename the tensor");
 }

@@ -11,4 +11,7 @@
  * place in a layout. With stage->lock held. */
 bool entry_inspect(const struct entry *entry, struct problem_list *problems);
 
+/* The key of the map in the header: no tensor can be called that. */
+bool name_is_reserved(struct key key);
+
 #endif

@@ -151,6 +151,25 @@ bool stage_has_scratch(const struct stage *stage)
     return false;
 }
 
+bool slot_is_only_declared(const struct stage *stage, const struct slot *slot)
+{
+    size_t index;
+    return !slot->entry && slot->space == SPACE_TENSOR && slot->last.by == DECLARED_BY_DOCUMENT &&
+           !base_find(stage, slot_key(slot), &index);
+}
+
+bool stage_has_declared(const struct stage *stage)
+{
+    size_t bucket = 0;
+
+    for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        if (slot_is_only_declared(stage, slot))
+            return true;
+    }
+    return false;
+}
+
 size_t stage_change_total(struct stage *stage)
 {
     auto_lock(&stage->lock);

@@ -149,11 +149,15 @@ bool is_document_name(enum stage_place place, const char *file_name);
 int entry_truncate(struct entry *entry, enum stage_place place,
                    uint64_t size);               /* past the gate, no lock held */
 void handle_detach(struct stage_handle *handle); /* undoes what opening did; does not free */
+/* What waits until nobody writes an entry: a document is applied, an .npy understood. No lock held. */
+void entry_settle(struct entry *entry);
 
 /* --- ingest.c --- */
 
-/* Looks at a draft's header again; stage->lock held. */
+/* Looks for a draft's header, if that is not known; stage->lock held. */
 void draft_peek(struct entry *entry);
+/* The bytes of an entry changed from that offset of its content on; stage->lock held. */
+void draft_touched(struct entry *entry, uint64_t from);
 /* Understands a draft that nobody writes any more and that bears a tensor's name; no lock held. */
 int draft_settle(struct entry *entry);
 /* Why a draft is not a tensor yet: NPY_INVALID or NPY_INCOMPLETE with a sentence; stage->lock held. */
@@ -243,6 +247,10 @@ size_t count_changes(const struct stage *stage);
 /* Whether anything is staged that a commit would have to look at; stage->lock held. */
 bool stage_has_changes(const struct stage *stage);
 bool stage_has_scratch(const struct stage *stage);
+/* A new name that metadata.json declared and that has no file yet: no change of the model, but somebody's
+ * word. */
+bool slot_is_only_declared(const struct stage *stage, const struct slot *slot);
+bool stage_has_declared(const struct stage *stage);
 /* Documents and drafts that a killed daemon left with nobody to close them; no lock held. */
 void stage_settle_resumed(struct stage *stage);
 

@@ -41,7 +41,8 @@ static bool entry_fits(const struct entry *entry, struct problem_list *problems)
 
     if (problems)
         return entry_inspect(entry, problems);
-    return !entry->state.draft && declaration_bytes(&entry->state.declared, &bytes);
+    return !entry->state.draft && declaration_bytes(&entry->state.declared, &bytes) &&
+           !name_is_reserved(slot_key(entry->slot));
 }
 
 static void add_entry(struct plan *plan, const struct entry *entry, size_t slot,
@@ -242,9 +243,7 @@ static void inspect_document(const struct stage *stage, struct problem_list *pro
                     "__metadata__ has no key 'format' (\"pt\" as a rule): transformers refuses such a file");
     for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
          slot = slot_next(&stage->table, &bucket, slot)) {
-        size_t index;
-        if (!slot->entry && slot->space == SPACE_TENSOR && slot->last.by == DECLARED_BY_DOCUMENT &&
-            !base_find(stage, slot_key(slot), &index))
+        if (slot_is_only_declared(stage, slot))
             problem_add(problems, WFS_CODE_TENSOR_MISSING, true, slot_key(slot), NULL, NULL,
                         "metadata.json declares it, and there is no file of that name in tensors/");
     }

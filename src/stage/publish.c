@@ -193,7 +193,7 @@ static void rebase_clean(struct stage *stage, struct slot *slot)
     struct content *content = &entry->state.content;
     size_t index;
 
-    if (!generation_find_id(stage->generation, entry->id, &index)) {
+    if (!base_find(stage, slot_key(slot), &index)) {
         entry_retire(entry);
         return;
     }

@@ -267,7 +267,7 @@ static bool has_published(struct stage *stage, const struct replay *replay, cons
 /* What is left of a commit when its cleaning up failed: nothing that belongs to any model. */
 static bool is_empty(const struct stage *stage)
 {
-    return !stage_has_changes(stage) && !stage_has_scratch(stage);
+    return !stage_has_changes(stage) && !stage_has_scratch(stage) && !stage_has_declared(stage);
 }
 
 /* Names that a commit gave on its way to the last: to the finished file, and to the old one for a backup. */

@@ -284,17 +284,15 @@ static int rename_sides(struct stage *stage, struct side *from, struct side *to,
 }
 
 /* A file that took a tensor's name, or the document's, is understood now unless somebody still writes it. */
-static void settle_renamed(struct stage *stage, const struct side *from, const struct side *to)
+static void settle_renamed(struct stage *stage, const struct side *from, const struct side *to,
+                           unsigned flags)
 {
-    bool is_written;
-    {
-        auto_lock(&stage->lock);
-        is_written = from->entry->writers > 0;
-    }
     if (to->key.space == SPACE_DOCUMENT)
         (void)document_settle(stage);
-    else if (!is_written)
-        (void)draft_settle(from->entry);
+    else
+        entry_settle(from->entry);
+    if (flags & RENAME_EXCHANGE)
+        entry_settle(to->entry);
 }
 
 int stage_rename(struct stage *stage, enum stage_place from_place, const char *from_name,
@@ -313,7 +311,7 @@ int stage_rename(struct stage *stage, enum stage_place from_place, const char *f
     if (r == 0)
         r = rename_sides(stage, &from, &to, to_name, flags);
     if (r == 0)
-        settle_renamed(stage, &from, &to);
+        settle_renamed(stage, &from, &to, flags);
     auto_lock(&stage->lock);
     side_done(&to);
     side_done(&from);

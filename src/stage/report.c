@@ -275,7 +275,7 @@ static int json_staging(struct stage *stage, struct bytes *out)
     bytes_char(out, '[');
     report_scratch(stage, json_scratch, out);
     bytes_char(out, ']');
-    if (stage_has_changes(stage) &&
+    if ((stage_has_changes(stage) || stage_has_declared(stage)) &&
         stage->commit_state != COMMIT_RUNNING) /* a running one is followed by polling */
         r = plan_build(stage, false, &plan, &problems);
     json_problems(out, &problems);

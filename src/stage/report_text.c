@@ -89,7 +89,8 @@ static int say_pending_problems(struct stage *stage, struct page *page)
 {
     auto_plan plan = PLAN_EMPTY;
     struct problem_list problems = {0};
-    int r = stage_has_changes(stage) ? plan_build(stage, false, &plan, &problems) : 0;
+    int r = stage_has_changes(stage) || stage_has_declared(stage) ? plan_build(stage, false, &plan, &problems)
+                                                                  : 0;
 
     say_problems(page, &problems);
     problem_list_clear(&problems);

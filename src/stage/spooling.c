@@ -48,7 +48,7 @@ int stage_ensure_spool(struct stage *stage)
 
 void stage_drop_spool_if_unused(struct stage *stage)
 {
-    if (!stage->spool || stage_has_changes(stage) || stage_has_scratch(stage))
+    if (!stage->spool || stage_has_changes(stage) || stage_has_scratch(stage) || stage_has_declared(stage))
         return;
     if (!spool_remove(stage->spool))
         return;

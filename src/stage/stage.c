@@ -277,6 +277,7 @@ void stage_close(struct stage *stage)
     free(stage->last_note);
     free(stage->resumed);
     free(stage->commit_error);
+    free(stage->worn.ids);
     pthread_mutex_destroy(&stage->lock);
     pthread_rwlock_destroy(&stage->gate);
     free(stage);
@@ -343,6 +344,31 @@ void stage_note(struct stage *stage, const struct wfs_error *err)
     stage->last_note = strdup(err->text);
 }
 
+/* Of a staged file they are journalled, to be shown after a kill as well. */
+static int set_attributes(struct entry *entry, const mode_t *mode, const struct timespec *atime,
+                          const struct timespec *mtime)
+{
+    struct stage *stage = entry->stage;
+    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+
+    if (entry->retired)
+        return -ESTALE;
+    int r = state_copy(&next, &entry->state);
+    if (r < 0)
+        return r;
+    if (mode)
+        next.mode = *mode & 0777;
+    if (atime)
+        next.atime = *atime;
+    if (mtime)
+        next.mtime = *mtime;
+    next.ctime = stage->clock;
+    if (entry->staged)
+        return entry_update(entry, &next);
+    state_take(&entry->state, &next);
+    return 0;
+}
+
 int stage_set_mode(struct stage *stage, struct entry *entry, mode_t mode)
 {
     int r = change_begin(stage);
@@ -350,11 +376,7 @@ int stage_set_mode(struct stage *stage, struct entry *entry, mode_t mode)
         return r;
     auto_change struct stage *gate = stage;
     auto_lock(&stage->lock);
-    if (entry->retired)
-        return -ESTALE;
-    entry->state.mode = mode & 0777;
-    entry->state.ctime = stage->clock;
-    return 0;
+    return set_attributes(entry, &mode, NULL, NULL);
 }
 
 int stage_set_times(struct stage *stage, struct entry *entry, const struct timespec *atime,
@@ -365,12 +387,5 @@ int stage_set_times(struct stage *stage, struct entry *entry, const struct times
         return r;
     auto_change struct stage *gate = stage;
     auto_lock(&stage->lock);
-    if (entry->retired)
-        return -ESTALE;
-    if (atime)
-        entry->state.atime = *atime;
-    if (mtime)
-        entry->state.mtime = *mtime;
-    entry->state.ctime = stage->clock;
-    return 0;
+    return set_attributes(entry, NULL, atime, mtime);
 }

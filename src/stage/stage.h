@@ -84,7 +84,7 @@ struct entry *entry_ref(struct entry *entry);
 void entry_unref(struct entry *entry); /* NULL allowed */
 
 /* Unique for the life of the stage and different from every tensor id of its generations, except that a
- * tensor nobody touched has its tensor's id. Ids are below 2^56. */
+ * tensor nobody touched has its tensor's id, unless another entry went away with that. Ids are below 2^56. */
 uint64_t entry_id(const struct entry *entry);
 
 struct stage_attr {

@@ -106,6 +106,8 @@ struct entry {
     struct slot *slot; /* NULL: has no name any more */
     struct entry_state state;
     uint64_t draft_data; /* of a draft: where its elements begin; 0: not known yet */
+    struct timespec
+        redeclared; /* when an attribute changed dtype or shape, and with them the header of the .npy form */
     unsigned handles;
     unsigned writers;
     bool staged;  /* differs from the model; the table holds a reference */
@@ -139,6 +141,12 @@ struct stage_handle {
     bool is_closing; /* not among its entry's writers any more */
     pid_t pid;
     struct stage_handle *next; /* among the stage's writers */
+};
+
+/* Numbers, ascending. */
+struct id_set {
+    uint64_t *ids;
+    size_t count, capacity;
 };
 
 enum commit_state {
@@ -239,6 +247,8 @@ struct stage {
     char *spool_path;        /* for messages */
     struct stage_handle *writers;
     uint64_t next_id;
+    struct id_set
+        worn; /* ids of the model's tensors under which an entry lost its name: it may live on, open */
     _Atomic uint64_t changes;
     struct timespec clock;      /* of the last change of any file */
     struct timespec model_time; /* of the last change of the pending model */

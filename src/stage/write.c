@@ -114,10 +114,7 @@ static ssize_t content_write(struct entry *entry, const void *data, size_t lengt
     end = offset + (uint64_t)written;
     if (end > entry->state.content.size)
         entry->state.content.size = end;
-    if (entry->state.draft && offset < entry->draft_data)
-        entry->draft_data = 0;
-    if (entry->state.draft)
-        draft_peek(entry);
+    draft_touched(entry, offset);
     stage_touch(stage, entry);
     return written;
 }
@@ -161,8 +158,7 @@ static int apply_state(struct entry *entry, struct entry_state *next)
 
     if (r < 0)
         return r;
-    if (entry->state.draft)
-        draft_peek(entry);
+    draft_touched(entry, entry->state.content.size);
     stage_touch(stage, entry);
     return 0;
 }
@@ -199,24 +195,23 @@ static int resize_spool(struct entry *entry, uint64_t size)
         return r;
     auto_lock(&stage->lock);
     entry->state.content.size = size;
-    if (size == 0)
-        entry->state.patched = false;
-    if (entry->state.draft)
-        draft_peek(entry);
+    draft_touched(entry, size);
     stage_touch(stage, entry);
     return 0;
 }
 
-/* Bytes that a power loss made doubtful are gone: what comes now is written anew. */
-static int trust_again(struct entry *entry)
+/* The bytes are gone, the model's and those that a power loss made doubtful: what comes now is written anew.
+ */
+static int begin_anew(struct entry *entry)
 {
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
     auto_lock(&entry->stage->lock);
 
-    if (!entry->state.unsynced_lost)
+    if (!entry->state.unsynced_lost && !entry->state.patched)
         return 0;
     int r = state_copy(&next, &entry->state);
     next.unsynced_lost = false;
+    next.patched = false;
     return r < 0 ? r : entry_update(entry, &next);
 }
 
@@ -225,15 +220,16 @@ static int content_resize(struct entry *entry, uint64_t size, uint64_t present)
     if (size > INT64_MAX / 2)
         return -EFBIG;
     if (size == present && !(entry == entry->stage->document && !entry->staged))
-        return size == 0 ? trust_again(entry) : 0;
+        return size == 0 ? begin_anew(entry) : 0;
     if (entry->state.content.kind == CONTENT_SOURCE && size < present)
         return shrink_source(entry, size);
     int r = content_make_writable(entry, min_u64(size, present));
     r = r < 0 ? r : resize_spool(entry, size);
-    return r == 0 && size == 0 ? trust_again(entry) : r;
+    return r == 0 && size == 0 ? begin_anew(entry) : r;
 }
 
-/* An .npy that is emptied is about to arrive anew; a draft that is emptied through tensors/ becomes raw. */
+/* An .npy that is emptied is about to arrive anew; a draft that is emptied through tensors/ becomes raw, and
+ * so does a scratch file that showed the .npy form of its bytes. */
 static int become(struct entry *entry, bool draft)
 {
     auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
@@ -245,6 +241,7 @@ static int become(struct entry *entry, bool draft)
     content_clear(&next.content);
     declaration_clear(&next.by_xattr);
     next.draft = draft;
+    next.npy_view = false;
     next.from_npy = false;
     next.patched = false;
     next.synced = true;
@@ -253,21 +250,22 @@ static int become(struct entry *entry, bool draft)
     return apply_state(entry, &next);
 }
 
-static bool is_draft(struct entry *entry)
+/* Whether a file that is emptied through a view changes its form with that. */
+static bool becomes_other(struct entry *entry, enum stage_place place)
 {
     auto_lock(&entry->stage->lock);
-    return entry->state.draft;
+    if (entry == entry->stage->document)
+        return false;
+    return place == PLACE_ROOT ? entry->state.npy_view : (place == PLACE_NPY) != entry->state.draft;
 }
 
 int entry_truncate(struct entry *entry, enum stage_place place, uint64_t size)
 {
     struct window window;
     auto_lock(&entry->content_lock);
-    bool draft = is_draft(entry);
-    bool in_npy = place == PLACE_NPY;
 
-    if (size == 0 && in_npy != draft && (in_npy || place == PLACE_TENSORS) && entry != entry->stage->document)
-        return become(entry, in_npy);
+    if (size == 0 && becomes_other(entry, place))
+        return become(entry, place == PLACE_NPY);
     int r = view_window(entry, place, &window);
     if (r < 0)
         return r;
@@ -282,7 +280,10 @@ int stage_truncate(struct stage *stage, struct entry *entry, enum stage_place pl
     if (r < 0)
         return r;
     auto_change struct stage *gate = stage;
-    return entry_truncate(entry, place, size);
+    r = entry_truncate(entry, place, size);
+    if (r == 0)
+        entry_settle(entry); /* truncate(2) by name has no close to wait for */
+    return r;
 }
 
 /* Room for a content of `size` bytes, or none of it: one that does not fit is not to take what is left. */
