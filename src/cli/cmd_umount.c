@@ -10,6 +10,7 @@
 #include "cli/mounted.h"
 #include "cli/outcome.h"
 
+#include <dirent.h>
 #include <getopt.h>
 #include <poll.h>
 #include <spawn.h>
@@ -22,6 +23,7 @@
 
 #define BUSY_TRIES              10 /* a process that ended a moment ago may still be letting go */
 #define BUSY_PAUSE_MICROSECONDS 30000u
+#define PATIENCE_MILLISECONDS   1000
 
 struct request {
     bool commit;
@@ -101,12 +103,60 @@ static int open_daemon(struct model *model, int pid)
     return same ? fd : -1;
 }
 
-static void wait_for_end(int fd)
+/* Whether the process sees a mount of that device, which is gone from our own mount namespace. */
+static bool sees_mount(const char *pid, unsigned major, unsigned minor)
+{
+    char path[64];
+    auto_free char *line = NULL;
+    size_t room = 0;
+    bool found = false;
+
+    snprintf(path, sizeof(path), "/proc/%.20s/mountinfo", pid);
+    FILE *file = fopen(path, "re");
+    while (file && !found && getline(&line, &room, file) > 0) {
+        unsigned numbers[2];
+        found = sscanf(line, "%*d %*d %u:%u", &numbers[0], &numbers[1]) ==
+                    2 && // NOLINT(cert-err34-c): the kernel's
+                numbers[0] == major &&
+                numbers[1] == minor;
+    }
+    if (file)
+        fclose(file);
+    return found;
+}
+
+/* A process in whose mount namespace the mount lives on; 0: there is none that we may look at. */
+static int find_holder(const struct mountinfo *mount)
+{
+    DIR *directory = opendir("/proc");
+    int holder = 0;
+
+    for (const struct dirent *item; directory && !holder && (item = readdir(directory));) {
+        int pid = (int)strtol(item->d_name, NULL, 10);
+        if (pid > 0 && sees_mount(item->d_name, mount->major, mount->minor))
+            holder = pid;
+    }
+    if (directory)
+        closedir(directory);
+    return holder;
+}
+
+/* It may have much to sync, so there is no limit; but it does not end while a container, say, keeps a copy of
+ * the mount. */
+static void wait_for_end(int fd, const struct mountinfo *mount)
 {
     struct pollfd ended = {.fd = fd, .events = POLLIN};
-    if (fd >= 0)
-        while (poll(&ended, 1, -1) < 0 && errno == EINTR)
-            continue;
+
+    while (fd >= 0 && poll(&ended, 1, PATIENCE_MILLISECONDS) <= 0) {
+        int holder = find_holder(mount);
+        if (holder) {
+            cmd_say(
+                "%s: unmounted here, but the mount namespace of process %d still has it, and its daemon ends "
+                "with that",
+                printable_string(mount->point).text, holder);
+            return;
+        }
+    }
 }
 
 /* --- the verb --------------------------------------------------------------------------------- */
@@ -160,7 +210,7 @@ static int umount_answering(struct model *model, const struct request *request, 
     if (code != EXIT_DONE)
         return code;
     if (!request->lazy)
-        wait_for_end(daemon);
+        wait_for_end(daemon, &model->mount);
     tell_what_stays(status);
     return EXIT_DONE;
 }

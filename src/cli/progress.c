@@ -35,6 +35,12 @@ static unsigned tenths_done(const struct progress *progress)
 
 static void draw(struct progress *progress, double elapsed)
 {
+    if (progress->done >= progress->total) { /* nothing is copied yet, or any more */
+        fprintf(stderr, "\r%s\033[K", progress->what);
+        fflush(stderr);
+        progress->is_drawn = true;
+        return;
+    }
     double rate = elapsed > 0 ? (double)progress->done / elapsed : 0;
     struct text_size done = text_size(progress->done);
     struct text_size total = text_size(progress->total);

@@ -9,9 +9,12 @@
 #include "mount/watch.h"
 #include "stage/words.h"
 
+#include <poll.h>
 #include <string.h>
 
-#define LAST_STEPS_SECONDS 1
+#define LAST_STEPS_SECONDS    1
+#define FOLLOWER_MILLISECONDS 2000
+#define STEP_MILLISECONDS     10
 
 /* The one commit that may run, and its thread. */
 struct control {
@@ -71,13 +74,24 @@ static void cancel(struct control *control)
     stage_cancel(control->session->stage);
 }
 
+/* Whoever began the commit with `commit-start` reads its end in the status, when there still is one. */
+static void let_it_be_read(struct session *session)
+{
+    for (int waited = 0; waited < FOLLOWER_MILLISECONDS && session->end_told != session->commits;
+         waited += STEP_MILLISECONDS)
+        poll(NULL, 0, STEP_MILLISECONDS);
+}
+
 void control_cancel(struct control *control)
 {
     pthread_mutex_lock(&control->lock);
     control->is_closing = true;
+    bool is_followed = control->is_running && control->early;
     pthread_mutex_unlock(&control->lock);
     cancel(control);
     control_wait(control);
+    if (is_followed)
+        let_it_be_read(control->session);
 }
 
 static void answer(fuse_req_t req, int r, size_t size)
@@ -100,6 +114,7 @@ static void answer_commit(struct control *control, int r)
 static void on_frozen(void *context)
 {
     struct control *control = context;
+    control->session->commits++;
     if (control->cancelled) /* asked before there was a commit to cancel */
         stage_cancel(control->session->stage);
     if (control->early)

@@ -125,6 +125,8 @@ static int open_status(struct session *session, uint64_t number, int flags, stru
     auto_handle struct handle *handle = handle_new(HANDLE_IMAGE, number);
     if (!handle)
         return -ENOMEM;
+    if (number == NODE_STATUS_JSON && !stage_is_committing(session->stage))
+        handle->tells_end = session->commits;
     int r = session_status(session, number == NODE_STATUS_JSON, &text);
     if (r < 0)
         return r;
@@ -283,6 +285,8 @@ void handle_close(struct session *session, struct handle *handle)
     pthread_mutex_lock(&session->lock);
     LIST_REMOVE(handle, link);
     pthread_mutex_unlock(&session->lock);
+    if (handle->tells_end)
+        session->end_told = handle->tells_end;
     handle_free(handle);
 }
 

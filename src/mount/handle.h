@@ -30,6 +30,7 @@ struct handle {
     struct stage_handle *position; /* STAGED with append: a second one, for mapped pages */
     bool is_backed;                /* counted by passthrough.c */
     pid_t pid;                     /* who opened it */
+    unsigned tells_end;            /* status.json: of which commit; 0: of none */
     atomic_bool wrote;             /* since the last flush; with the next two: closing.c */
     bool is_closing;
     struct timespec closing_until;

@@ -51,6 +51,8 @@ struct session {
     struct timespec begun;
 
     _Atomic uint64_t control_lookups;
+    atomic_uint commits;             /* begun so far */
+    atomic_uint end_told;            /* which of them somebody read the end of, in status.json */
     _Atomic pid_t document_unlinker; /* who unlinked staging/metadata.json, or renamed it away, last */
 
     pthread_mutex_t lock;
