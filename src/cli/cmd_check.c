@@ -8,8 +8,17 @@
 #include <getopt.h>
 #include <stdio.h>
 
+/* "ext4": what the model lies on, and the new file will. */
+static const char *file_system_of(struct json_object *status, struct mountinfo *mount)
+{
+    const char *source = outcome_source(status);
+
+    return source && mountinfo_find(source, false, mount) == 0 ? mount->type : "this file system";
+}
+
 static void print_cost(struct json_object *status)
 {
+    auto_mountinfo mount = MOUNTINFO_NONE;
     uint64_t cloned;
     uint64_t written;
 
@@ -17,8 +26,8 @@ static void print_cost(struct json_object *status)
     if (cloned > 0)
         printf("ok: a commit would write %s and share %s\n", text_size(written).text, text_size(cloned).text);
     else if (outcome_clonable(status) > 0)
-        printf("ok: a commit would write %s: this file system cannot share blocks; on XFS or btrfs %s\n",
-               text_size(written).text, text_size(written - outcome_clonable(status)).text);
+        printf("ok: a commit would write %s: %s cannot clone; on XFS or btrfs %s\n", text_size(written).text,
+               file_system_of(status, &mount), text_size(written - outcome_clonable(status)).text);
     else
         printf("ok: a commit would write %s\n", text_size(written).text);
 }

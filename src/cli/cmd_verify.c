@@ -65,7 +65,7 @@ static void end_json(struct verification *verification, const struct wfs_verdict
         add_problem(verification, &unreadable);
     }
     bytes_char(out, ']');
-    json_bool(out, "valid", verdict->is_valid);
+    json_boolean(out, "valid", verdict->is_valid);
     json_string(out, "error", verdict->official ? wfs_code_name(verdict->official) : NULL);
     json_string(out, "kind", verdict->kind);
     json_u64(out, "tensor_count", verdict->tensor_count);

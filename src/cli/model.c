@@ -6,6 +6,7 @@
 #include "cli/cmd.h"
 #include "cli/mounted.h"
 #include "cli/outcome.h"
+#include "cli/paint.h"
 #include "cli/progress.h"
 #include "cli/text.h"
 #include "stage/spool.h"
@@ -115,10 +116,12 @@ int model_print_status(struct model *model, struct wfs_error *err)
         r = mounted_read(&model->mount, "status", &text, err);
     } else {
         const struct stage_face face = face_of(model);
-        r = stage_report_text(model->stage, &face, text_color(stdout), &text);
+        r = stage_report_text(model->stage, &face, &text);
         if (r < 0)
             error_errno(err, -r, "%s", printable_string(model->target.source).text);
     }
+    if (r == 0)
+        paint_status(&text, text_color(stdout));
     if (r == 0 && !text_flush(&text))
         return 0; /* cmd_finish() tells */
     return r;

@@ -95,7 +95,7 @@ void json_u64(struct bytes *out, const char *key, uint64_t value)
     bytes_u64(out, value);
 }
 
-void json_bool(struct bytes *out, const char *key, bool value)
+void json_boolean(struct bytes *out, const char *key, bool value)
 {
     json_key(out, key);
     bytes_string(out, value ? "true" : "false");

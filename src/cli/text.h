@@ -34,7 +34,7 @@ void json_key(struct bytes *out, const char *key);
 void json_string(struct bytes *out, const char *key, const char *value);
 void json_path(struct bytes *out, const char *key, const char *path);
 void json_u64(struct bytes *out, const char *key, uint64_t value);
-void json_bool(struct bytes *out, const char *key, bool value);
+void json_boolean(struct bytes *out, const char *key, bool value);
 
 /* A problem as semantics of `--json` prescribe: severity code tensor offset expected found message. */
 void json_problem(struct bytes *out, const struct wfs_problem *problem);

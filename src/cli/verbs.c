@@ -63,7 +63,8 @@ static const struct {
     {"revert",   "discard"},
     {"reset",    "discard"},
     {"undo",     "discard"},
-    {"diff",     "status" },
+    {"compare",  "diff"   },
+    {"cmp",      "diff"   },
 };
 
 const struct verb *verb_at(size_t index)

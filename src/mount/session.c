@@ -240,8 +240,8 @@ int session_status(struct session *session, bool json, struct bytes *out)
         .notes = (const char *const *)notes,
     };
 
-    int r = json ? stage_report_json(session->stage, &face, out)
-                 : stage_report_text(session->stage, &face, false, out);
+    int r =
+        json ? stage_report_json(session->stage, &face, out) : stage_report_text(session->stage, &face, out);
     for (size_t i = 0; i < count; i++)
         free(notes[i]);
     return r < 0 ? r : out->failed ? -ENOMEM : 0;

@@ -169,9 +169,3 @@ bool stage_has_declared(const struct stage *stage)
     }
     return false;
 }
-
-size_t stage_change_total(struct stage *stage)
-{
-    auto_lock(&stage->lock);
-    return count_changes(stage);
-}

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/replace.h"
 #include "stage/rebase.h"
+#include "stage/report.h"
 #include "stage/witness.h"
 
 #include <inttypes.h>
@@ -230,7 +231,7 @@ static int take_up(struct stage *stage, bool other_boot, bool accept, struct wfs
 static void say_resumed(struct stage *stage, const struct replay *replay, bool is_same, uint64_t cut)
 {
     const struct base_identity *base = &replay->base.identity;
-    size_t count = count_changes(stage);
+    size_t count = report_count(stage);
     uint64_t inode = base_identity_of(stage->generation).file.inode;
     bool moved = !base->none && base->file.inode != inode;
     const char *note = !is_same ? "; they were taken over to another version of the model"

@@ -4,145 +4,10 @@
  */
 #include "stage/report.h"
 
-#include "format/name.h"
 #include "format/shape.h"
 #include "stage/plan.h"
 
 #include <string.h>
-
-/* --- changes --- */
-
-static struct key origin_key(const struct entry *entry)
-{
-    return (struct key){SPACE_TENSOR, entry->state.origin, entry->state.origin_length};
-}
-
-/* Whether a staged entry is a tensor of the model under another name. */
-static bool is_renamed(const struct stage *stage, const struct slot *slot)
-{
-    size_t index;
-    const struct entry *entry = slot->entry;
-
-    if (slot->space != SPACE_TENSOR || !entry || !entry->staged || !entry->state.origin ||
-        base_find(stage, slot_key(slot), &index))
-        return false;
-    const struct slot *origin = slot_find(&stage->table, origin_key(entry));
-    return origin && origin->removed;
-}
-
-static void mark_renamed(struct stage *stage)
-{
-    size_t bucket = 0;
-    struct slot *slot;
-
-    for (slot = slot_next(&stage->table, &bucket, NULL); slot; slot = slot_next(&stage->table, &bucket, slot))
-        slot->renamed_away = false;
-    bucket = 0;
-    for (slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, slot)) {
-        if (is_renamed(stage, slot))
-            slot_find(&stage->table, origin_key(slot->entry))->renamed_away = true;
-    }
-}
-
-static const char *kind_of(const struct stage *stage, const struct slot *slot)
-{
-    size_t index;
-    const struct entry *entry = slot->entry;
-
-    if (!entry)
-        return "removed";
-    if (is_renamed(stage, slot))
-        return "renamed";
-    if (!base_find(stage, slot_key(slot), &index))
-        return "added";
-    const struct content *content = &entry->state.content;
-    struct wfs_tensor model = generation_tensor(stage->generation, index);
-    if (content->kind == CONTENT_SOURCE && content->index == index &&
-        content->size == model.end - model.begin)
-        return "declared";
-    return entry->state.patched ? "patched" : "replaced";
-}
-
-static void fill_change(const struct stage *stage, const struct slot *slot, struct change *change)
-{
-    size_t index;
-
-    *change = (struct change){.name = slot->name, .name_length = slot->length, .kind = kind_of(stage, slot)};
-    if (slot->entry) {
-        const struct declaration *declared = &slot->entry->state.declared;
-        change->has_dtype = declared->dtype != WFS_DTYPE_COUNT;
-        change->has_shape = declared->has_shape;
-        change->tensor = declaration_tensor(declared, slot->name, slot->length);
-        change->size = entry_size(slot->entry, PLACE_TENSORS);
-        if (is_renamed(stage, slot)) {
-            change->from = slot->entry->state.origin;
-            change->from_length = slot->entry->state.origin_length;
-        }
-    } else if (base_find(stage, slot_key(slot), &index)) {
-        change->tensor = generation_tensor(stage->generation, index);
-        change->has_dtype = change->has_shape = true;
-        change->size = change->tensor.end - change->tensor.begin;
-    }
-}
-
-static int compare_changes(const void *left, const void *right)
-{
-    const struct change *a = left;
-    const struct change *b = right;
-    return name_compare_natural(a->name, a->name_length, b->name, b->name_length);
-}
-
-int report_changes(struct stage *stage, struct change **ret_changes, size_t *ret_count)
-{
-    size_t bucket = 0;
-    size_t count = 0;
-    struct change *changes = calloc(stage->table.count + 1, sizeof(*changes));
-    if (!changes)
-        return -ENOMEM;
-
-    mark_renamed(stage);
-    for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, slot)) {
-        bool is_tensor = slot->space == SPACE_TENSOR || slot->space == SPACE_HASHED;
-        if (is_tensor && ((slot->entry && slot->entry->staged) || (slot->removed && !slot->renamed_away)))
-            fill_change(stage, slot, &changes[count++]);
-    }
-    qsort(changes, count, sizeof(*changes), compare_changes);
-    *ret_changes = changes;
-    *ret_count = count;
-    return 0;
-}
-
-static const char *scratch_directory(enum space space)
-{
-    switch (space) {
-    case SPACE_RAW:
-        return "tensors/";
-    case SPACE_NPY:
-        return "npy/";
-    case SPACE_ROOT:
-        return "";
-    case SPACE_TENSOR:
-    case SPACE_HASHED:
-    case SPACE_DOCUMENT:
-    default:
-        return NULL;
-    }
-}
-
-void report_scratch(const struct stage *stage,
-                    void (*tell)(void *context, const char *directory, const char *file_name), void *context)
-{
-    size_t bucket = 0;
-
-    for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, slot)) {
-        const char *directory = scratch_directory(slot->space);
-        if (directory && slot->entry)
-            tell(context, directory, slot->name);
-    }
-}
 
 /* --- JSON --- */
 
@@ -180,6 +45,21 @@ static void json_separate(struct bytes *out)
         bytes_char(out, ',');
 }
 
+static void json_before(struct bytes *out, const struct change *change)
+{
+    if (!change->has_before) {
+        json_text(out, NULL);
+        return;
+    }
+    bytes_char(out, '{');
+    json_key(out, "dtype");
+    json_text(out, wfs_dtype_name(change->before.dtype));
+    json_key(out, "shape");
+    shape_print(out, change->before.rank, change->before.shape);
+    json_u64(out, "size", change->before.end - change->before.begin);
+    bytes_char(out, '}');
+}
+
 static void json_change(struct bytes *out, const struct change *change)
 {
     json_separate(out);
@@ -201,6 +81,47 @@ static void json_change(struct bytes *out, const struct change *change)
     else
         json_text(out, NULL);
     json_u64(out, "size", change->size);
+    json_key(out, "old");
+    json_before(out, change);
+    bytes_char(out, '}');
+}
+
+static void json_value(struct bytes *out, const char *key, const struct metadata_pair *pair)
+{
+    json_key(out, key);
+    if (pair)
+        bytes_json(out, pair->value, pair->value_length);
+    else
+        json_text(out, NULL);
+}
+
+static void json_pair(void *context, const struct metadata_pair *from, const struct metadata_pair *to)
+{
+    struct bytes *out = context;
+    const struct metadata_pair *pair = from ? from : to;
+
+    json_separate(out);
+    bytes_char(out, '{');
+    json_key(out, "key");
+    bytes_json(out, pair->key, pair->key_length);
+    json_value(out, "from", from);
+    json_value(out, "to", to);
+    bytes_char(out, '}');
+}
+
+static void json_layout(const struct stage *stage, const struct plan *plan, struct bytes *out)
+{
+    struct layout_change change;
+
+    json_key(out, "layout");
+    if (!report_layout(stage, plan, &change)) {
+        json_text(out, NULL);
+        return;
+    }
+    bytes_char(out, '{');
+    json_u64(out, "data_offset", change.to);
+    json_u64(out, "old_data_offset", change.from);
+    json_u64(out, "moved", change.moved);
     bytes_char(out, '}');
 }
 
@@ -271,6 +192,11 @@ static int json_staging(struct stage *stage, struct bytes *out)
         json_change(out, &changes[i]);
     bytes_char(out, ']');
     json_bool(out, "metadata_changed", stage->metadata_staged);
+    json_key(out, "metadata");
+    bytes_char(out, '[');
+    if (report_map(stage, json_pair, out) < 0)
+        return -ENOMEM;
+    bytes_char(out, ']');
     json_key(out, "scratch");
     bytes_char(out, '[');
     report_scratch(stage, json_scratch, out);
@@ -279,6 +205,7 @@ static int json_staging(struct stage *stage, struct bytes *out)
         stage->commit_state != COMMIT_RUNNING) /* a running one is followed by polling */
         r = plan_build(stage, false, &plan, &problems);
     json_problems(out, &problems);
+    json_layout(stage, &plan, out);
     problem_list_clear(&problems);
     bytes_char(out, '}');
     return r == -ENOMEM ? r : 0;

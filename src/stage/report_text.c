@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The status for people.
+ * The status for people. Its lines begin with a word that tells what they are, by which cli/paint.c colours
+ * them.
  */
 #include "base/error.h"
 #include "format/shape.h"
@@ -10,34 +11,119 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define RED    "\033[31m"
-#define GREEN  "\033[32m"
-#define YELLOW "\033[33m"
-#define PLAIN  "\033[0m"
+/* Padding of names and declarations, as long as most are short. */
+#define COLUMN_MAX 48u
 
 struct page {
     struct bytes *out;
-    bool color;
+    const struct stage_face *face;
+    size_t width; /* of the widest name */
 };
 
-static void paint(struct page *page, const char *color)
+static void put_declaration(struct bytes *out, const struct wfs_tensor *tensor, bool has_dtype,
+                            bool has_shape)
 {
-    if (page->color)
-        bytes_string(page->out, color);
+    if (!has_dtype && !has_shape) {
+        bytes_string(out, "undeclared");
+        return;
+    }
+    bytes_string(out, has_dtype ? wfs_dtype_name(tensor->dtype) : "?");
+    bytes_char(out, ' ');
+    if (has_shape)
+        shape_print(out, tensor->rank, tensor->shape);
+    else
+        bytes_string(out, "[?]");
+}
+
+/* "a", or "b -> z" for what was renamed. */
+static void put_name(struct bytes *out, const struct change *change)
+{
+    if (change->from)
+        bytes_printf(out, "%s -> ", printable(change->from, change->from_length).text);
+    bytes_string(out, printable(change->name, change->name_length).text);
+}
+
+static void pad(struct bytes *out, size_t begin, size_t width)
+{
+    for (size_t end = begin + width; out->length < end && !out->failed;)
+        bytes_char(out, ' ');
+}
+
+static bool changes_declaration(const struct change *change)
+{
+    return change->has_before && change->has_dtype && change->has_shape &&
+           !shape_equal(&change->before, &change->tensor);
 }
 
 static void say_change(struct page *page, const struct change *change)
 {
-    paint(page, strcmp(change->kind, "removed") == 0 ? RED : GREEN);
-    bytes_printf(page->out, "  %-9s %s", change->kind, printable(change->name, change->name_length).text);
-    paint(page, PLAIN);
-    if (change->from)
-        bytes_printf(page->out, " (from %s)", printable(change->from, change->from_length).text);
-    if (change->has_dtype && change->has_shape) {
-        bytes_printf(page->out, "  %s ", wfs_dtype_name(change->tensor.dtype));
-        shape_print(page->out, change->tensor.rank, change->tensor.shape);
+    struct bytes *out = page->out;
+
+    bytes_printf(out, "  %-9s ", change->kind);
+    size_t begin = out->length;
+    put_name(out, change);
+    pad(out, begin, page->width);
+    bytes_string(out, "  ");
+    if (changes_declaration(change)) {
+        put_declaration(out, &change->before, true, true);
+        bytes_string(out, " -> ");
     }
-    bytes_printf(page->out, "  %" PRIu64 " bytes\n", change->size);
+    put_declaration(out, &change->tensor, change->has_dtype, change->has_shape);
+    uint64_t before = change->has_before ? change->before.end - change->before.begin : change->size;
+    if (before != change->size)
+        bytes_printf(out, "  %" PRIu64 " -> %" PRIu64 " bytes\n", before, change->size);
+    else
+        bytes_printf(out, "  %" PRIu64 " byte%s\n", change->size, change->size == 1 ? "" : "s");
+}
+
+static size_t widest(const struct change *changes, size_t count)
+{
+    size_t width = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        auto_bytes name = BYTES_EMPTY;
+        put_name(&name, &changes[i]);
+        if (name.length > width && name.length <= COLUMN_MAX)
+            width = name.length;
+    }
+    return width;
+}
+
+static void say_pair(void *context, const struct metadata_pair *from, const struct metadata_pair *to)
+{
+    struct page *page = context;
+    const struct metadata_pair *pair = from ? from : to;
+
+    bytes_printf(page->out, "  metadata  %s: ", printable(pair->key, pair->key_length).text);
+    if (from)
+        bytes_printf(page->out, "\"%s\"", printable(from->value, from->value_length).text);
+    bytes_string(page->out, from && to ? " -> " : from ? " removed" : "added ");
+    if (to)
+        bytes_printf(page->out, "\"%s\"", printable(to->value, to->value_length).text);
+    bytes_char(page->out, '\n');
+}
+
+static int say_map(struct stage *stage, struct page *page)
+{
+    size_t begin = page->out->length;
+    int r = report_map(stage, say_pair, page);
+
+    if (r == 0 && stage->metadata_staged && page->out->length == begin)
+        bytes_printf(page->out, "  metadata  the empty map: %s\n",
+                     stage->metadata.present ? "added" : "removed");
+    return r;
+}
+
+/* The way on, as git tells it. */
+static void say_what_next(struct stage *stage, struct page *page, size_t total)
+{
+    const char *model = page->face->mountpoint ? page->face->mountpoint : page->face->source;
+    struct printable shown = printable_string(model ? model : stage->path);
+
+    bytes_printf(page->out, "%zu staged change%s, kept in %s\n", total, total == 1 ? "" : "s",
+                 printable_string(stage->spool ? stage->spool_path : "memory").text);
+    bytes_printf(page->out, "  (weightfs commit %s: writes them; weightfs discard %s NAME: drops one)\n",
+                 shown.text, shown.text);
 }
 
 static int say_changes(struct stage *stage, struct page *page)
@@ -53,18 +139,11 @@ static int say_changes(struct stage *stage, struct page *page)
         bytes_string(page->out, "nothing staged\n");
         return 0;
     }
-    bytes_printf(page->out, "%zu staged change%s, kept in %s\n", total, total == 1 ? "" : "s",
-                 printable_string(stage->spool ? stage->spool_path : "memory").text);
+    say_what_next(stage, page, total);
+    page->width = widest(changes, count);
     for (size_t i = 0; i < count; i++)
         say_change(page, &changes[i]);
-    if (stage->metadata_staged) {
-        paint(page, GREEN);
-        bytes_string(page->out, "  metadata  __metadata__");
-        paint(page, PLAIN);
-        bytes_printf(page->out, "  %s, %zu key%s\n", stage->metadata.present ? "replaced" : "removed",
-                     stage->metadata.count, stage->metadata.count == 1 ? "" : "s");
-    }
-    return 0;
+    return say_map(stage, page);
 }
 
 static void say_scratch(void *context, const char *directory, const char *file_name)
@@ -77,11 +156,15 @@ static void say_problems(struct page *page, const struct problem_list *problems)
 {
     for (size_t i = 0; i < problems->count; i++) {
         const struct problem *problem = &problems->items[i];
-        paint(page, problem->is_warning ? YELLOW : RED);
-        bytes_printf(page->out, "%s: %s", problem->is_warning ? "warning" : "problem",
+        auto_bytes remedy = BYTES_EMPTY;
+        bytes_printf(page->out, "%s: %s\n", problem->is_warning ? "warning" : "problem",
                      problem->message ? problem->message : wfs_code_name(problem->code));
-        paint(page, PLAIN);
-        bytes_char(page->out, '\n');
+        remedy_print(&remedy, problem, page->face->mountpoint, page->face->source);
+        if (remedy.length > 0 && !remedy.failed) {
+            bytes_string(page->out, "    ");
+            bytes_append(page->out, remedy.data, remedy.length);
+            bytes_char(page->out, '\n');
+        }
     }
 }
 
@@ -108,12 +191,9 @@ static void say_commit(const struct stage *stage, struct page *page)
         break;
     case COMMIT_FAILED:
     case COMMIT_CANCELLED:
-        paint(page, RED);
-        bytes_printf(page->out, "last commit %s: %s",
+        bytes_printf(page->out, "last commit %s: %s\n",
                      stage->commit_state == COMMIT_FAILED ? "failed" : "was cancelled",
                      stage->commit_error ? stage->commit_error : "");
-        paint(page, PLAIN);
-        bytes_char(page->out, '\n');
         break;
     case COMMIT_DONE:
         bytes_printf(page->out, "last commit: done%s%s\n", stage->commit_error ? ", but " : "",
@@ -136,9 +216,9 @@ static void say_last(const struct stage *stage, struct page *page)
     say_problems(page, &stage->last.problems);
 }
 
-int stage_report_text(struct stage *stage, const struct stage_face *face, bool color, struct bytes *out)
+int stage_report_text(struct stage *stage, const struct stage_face *face, struct bytes *out)
 {
-    struct page page = {out, color};
+    struct page page = {.out = out, .face = face};
     auto_lock(&stage->lock);
 
     bytes_printf(out, "model: %s\n", printable_string(face->source ? face->source : stage->path).text);
@@ -157,10 +237,10 @@ int stage_report_text(struct stage *stage, const struct stage_face *face, bool c
         bytes_string(out, "staging lies on tmpfs: nothing that is staged survives a reboot\n");
 
     int r = say_changes(stage, &page);
+    report_scratch(stage, say_scratch, &page);
     r = r < 0 ? r : say_pending_problems(stage, &page);
     if (r < 0)
         return r;
-    report_scratch(stage, say_scratch, &page);
     say_commit(stage, &page);
     say_last(stage, &page);
     if (stage->last_note)

@@ -251,7 +251,7 @@ struct stage_face {
 };
 
 /* The text of `status` and the object of status.json (docs/staging.md 10). */
-int stage_report_text(struct stage *stage, const struct stage_face *face, bool color, struct bytes *out);
+int stage_report_text(struct stage *stage, const struct stage_face *face, struct bytes *out);
 int stage_report_json(struct stage *stage, const struct stage_face *face, struct bytes *out);
 
 /* The object that `check --json` and `commit --json` print for what ran last. */

@@ -80,7 +80,7 @@ START_TEST(json_members_are_separated_and_escaped)
     json_string(&out, "b", NULL);
     json_path(&out, "c", "x\xff");
     json_u64(&out, "d", UINT64_MAX);
-    json_bool(&out, "e", true);
+    json_boolean(&out, "e", true);
     bytes_char(&out, '}');
     ck_assert_str_eq(
         out.data, "{\"a\":\"q\\\"\\n\",\"b\":null,\"c\":\"x\\udcff\",\"d\":18446744073709551615,\"e\":true}");

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/diff.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "cli/diff_bytes.h"
+#include "format/name.h"
+#include "format/shape.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+static struct json_object *member(struct json_object *object, const char *name)
+{
+    struct json_object *value = NULL;
+    return object && json_object_object_get_ex(object, name, &value) ? value : NULL;
+}
+
+static void set(struct json_object *object, const char *name, struct json_object *value)
+{
+    json_object_object_add(object, name, value);
+}
+
+static void set_bytes(struct json_object *change, const struct byte_difference *difference)
+{
+    struct json_object *bytes = NULL;
+
+    if (difference) {
+        bytes = json_object_new_object();
+        set(bytes, "compared", json_object_new_uint64(difference->compared));
+        set(bytes, "differing", json_object_new_uint64(difference->differing));
+        set(bytes, "first", difference->differing ? json_object_new_uint64(difference->first) : NULL);
+    }
+    set(change, "bytes", bytes);
+}
+
+/* --- what is staged --- */
+
+/* The bytes that a changed tensor had, beside those that it has. A draft that is not understood has none. */
+static int compare_change(struct model *model, struct json_object *change, struct wfs_error *err)
+{
+    struct json_object *name = member(change, "tensor");
+    struct json_object *from = member(change, "from") ? member(change, "from") : name;
+    const char *text = json_object_get_string(name);
+    auto_stream before = STREAM_NONE;
+    auto_stream after = STREAM_NONE;
+    struct byte_difference difference;
+    const char *kind = json_object_get_string(member(change, "kind"));
+
+    set_bytes(change, NULL);
+    if (!member(change, "old") || (kind && strcmp(kind, "removed") == 0))
+        return 0;
+    int r = stream_of_model(model, json_object_get_string(from), (size_t)json_object_get_string_len(from),
+                            &before);
+    r = r < 0 ? r : stream_of_staging(model, text, (size_t)json_object_get_string_len(name), &after);
+    if (r == -ENOENT)
+        return 0;
+    r = r < 0 ? r : streams_compare(&before, &after, &difference);
+    if (r < 0)
+        return error_errno(err, -r, "tensor '%s': cannot compare its bytes", printable_string(text).text);
+    set_bytes(change, &difference);
+    return 0;
+}
+
+static int count_errors(struct json_object *problems)
+{
+    int errors = 0;
+
+    for (size_t i = 0; problems && i < json_object_array_length(problems); i++) {
+        struct json_object *severity = member(json_object_array_get_idx(problems, i), "severity");
+        errors += strcmp(json_object_get_string(severity), "error") == 0;
+    }
+    return errors;
+}
+
+int diff_staged(struct model *model, struct json_object **ret_diff, struct wfs_error *err)
+{
+    struct json_object *status = NULL;
+    int r = model_status(model, &status, err);
+    if (r < 0)
+        return r;
+    struct json_object *staging = member(status, "staging");
+    struct json_object *changes = member(staging, "changes");
+    struct json_object *diff = json_object_new_object();
+
+    for (size_t i = 0; r == 0 && i < json_object_array_length(changes); i++)
+        r = compare_change(model, json_object_array_get_idx(changes, i), err);
+    set(diff, "changes", json_object_get(changes));
+    set(diff, "metadata_changed", json_object_get(member(staging, "metadata_changed")));
+    set(diff, "metadata", json_object_get(member(staging, "metadata")));
+    set(diff, "layout", json_object_get(member(staging, "layout")));
+    set(diff, "problems", json_object_new_int(count_errors(member(staging, "problems"))));
+    json_object_put(status);
+    if (r < 0)
+        json_object_put(diff);
+    else
+        *ret_diff = diff;
+    return r;
+}
+
+/* --- two files --- */
+
+static struct json_object *shape_object(const struct wfs_tensor *tensor)
+{
+    struct json_object *shape = json_object_new_array();
+    auto_free uint64_t *dimensions = calloc(tensor->rank + 1, sizeof(*dimensions));
+    size_t rank = dimensions ? wfs_tensor_shape(tensor, dimensions, tensor->rank) : 0;
+
+    for (size_t i = 0; i < rank; i++)
+        json_object_array_add(shape, json_object_new_uint64(dimensions[i]));
+    return shape;
+}
+
+static void set_declaration(struct json_object *object, const struct wfs_tensor *tensor)
+{
+    set(object, "dtype", json_object_new_string(wfs_dtype_name(tensor->dtype)));
+    set(object, "shape", shape_object(tensor));
+    set(object, "size", json_object_new_uint64(tensor->end - tensor->begin));
+}
+
+static void add_change(struct json_object *changes, const char *kind, const struct wfs_tensor *before,
+                       const struct wfs_tensor *after, const struct byte_difference *difference)
+{
+    const struct wfs_tensor *tensor = after ? after : before;
+    struct json_object *change = json_object_new_object();
+    struct json_object *old = before ? json_object_new_object() : NULL;
+
+    set(change, "tensor", json_object_new_string_len(tensor->name, (int)tensor->name_length));
+    set(change, "kind", json_object_new_string(kind));
+    set(change, "from", NULL);
+    set_declaration(change, tensor);
+    if (old)
+        set_declaration(old, before);
+    set(change, "old", old);
+    set_bytes(change, difference);
+    json_object_array_add(changes, change);
+}
+
+struct pair_of_files {
+    const struct wfs_reader *before, *after;
+    struct json_object *changes;
+};
+
+static int compare_tensor(struct pair_of_files *files, const struct wfs_tensor *before, struct wfs_error *err)
+{
+    struct wfs_tensor after;
+    struct stream a;
+    struct stream b;
+    struct byte_difference difference;
+    size_t index;
+
+    if (!wfs_header_find(wfs_reader_header(files->after), before->name, before->name_length, &index)) {
+        add_change(files->changes, "removed", before, NULL, NULL);
+        return 0;
+    }
+    after = wfs_header_tensor(wfs_reader_header(files->after), index);
+    stream_of_reader(files->before, before, &a);
+    stream_of_reader(files->after, &after, &b);
+    int r = streams_compare(&a, &b, &difference);
+    if (r < 0)
+        return error_errno(err, -r, "tensor '%s': cannot compare its bytes",
+                           printable(before->name, before->name_length).text);
+    if (a.size != b.size || difference.differing)
+        add_change(files->changes, "replaced", before, &after, &difference);
+    else if (!shape_equal(before, &after))
+        add_change(files->changes, "declared", before, &after, &difference);
+    return 0;
+}
+
+static struct json_object *value_object(const struct wfs_header *header, const char *key, size_t length)
+{
+    for (size_t i = 0; i < wfs_header_metadata_count(header); i++) {
+        const char *found;
+        const char *value;
+        size_t found_length;
+        size_t value_length;
+        wfs_header_metadata(header, i, &found, &found_length, &value, &value_length);
+        if (found_length == length && memcmp(found, key, length) == 0)
+            return json_object_new_string_len(value, (int)value_length);
+    }
+    return NULL;
+}
+
+/* The keys of `header`; those that the other has, too, only when `both` says so. */
+static void compare_maps(struct json_object *pairs, const struct wfs_header *before,
+                         const struct wfs_header *after, bool is_before)
+{
+    const struct wfs_header *header = is_before ? before : after;
+
+    for (size_t i = 0; i < wfs_header_metadata_count(header); i++) {
+        const char *key;
+        const char *value;
+        size_t length;
+        size_t value_length;
+        wfs_header_metadata(header, i, &key, &length, &value, &value_length);
+        struct json_object *from = value_object(before, key, length);
+        struct json_object *to = value_object(after, key, length);
+        if (json_object_equal(from, to) || (!is_before && from)) { /* alike, or told already */
+            json_object_put(from);
+            json_object_put(to);
+            continue;
+        }
+        struct json_object *pair = json_object_new_object();
+        set(pair, "key", json_object_new_string_len(key, (int)length));
+        set(pair, "from", from);
+        set(pair, "to", to);
+        json_object_array_add(pairs, pair);
+    }
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    struct json_object *a = member(*(struct json_object *const *)left, "tensor");
+    struct json_object *b = member(*(struct json_object *const *)right, "tensor");
+    return name_compare_natural(json_object_get_string(a), (size_t)json_object_get_string_len(a),
+                                json_object_get_string(b), (size_t)json_object_get_string_len(b));
+}
+
+int diff_files(const struct wfs_reader *before, const struct wfs_reader *after, struct json_object **ret_diff,
+               struct wfs_error *err)
+{
+    const struct wfs_header *old = wfs_reader_header(before);
+    const struct wfs_header *new = wfs_reader_header(after);
+    struct pair_of_files files = {before, after, json_object_new_array()};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < wfs_header_count(old); i++) {
+        struct wfs_tensor tensor = wfs_header_tensor(old, i);
+        r = compare_tensor(&files, &tensor, err);
+    }
+    for (size_t i = 0; i < wfs_header_count(new); i++) {
+        struct wfs_tensor tensor = wfs_header_tensor(new, i);
+        if (!wfs_header_find(old, tensor.name, tensor.name_length, NULL))
+            add_change(files.changes, "added", NULL, &tensor, NULL);
+    }
+    json_object_array_sort(files.changes, compare_names);
+    struct json_object *diff = json_object_new_object();
+    struct json_object *pairs = json_object_new_array();
+    compare_maps(pairs, old, new, true);
+    compare_maps(pairs, old, new, false);
+    set(diff, "changes", files.changes);
+    set(diff, "metadata_changed",
+        json_object_new_boolean(json_object_array_length(pairs) > 0 ||
+                                wfs_header_has_metadata(old) != wfs_header_has_metadata(new)));
+    set(diff, "metadata", pairs);
+    set(diff, "layout", NULL);
+    set(diff, "problems", json_object_new_int(0));
+    if (r < 0)
+        json_object_put(diff);
+    else
+        *ret_diff = diff;
+    return r;
+}
+
+bool diff_differs(struct json_object *diff)
+{
+    return json_object_array_length(member(diff, "changes")) > 0 ||
+           json_object_get_boolean(member(diff, "metadata_changed"));
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is staged, compared with the model: what both forms of the report tell.
+ */
+#include "format/name.h"
+#include "stage/report.h"
+
+#include <string.h>
+
+/* --- tensors --- */
+
+static struct key origin_key(const struct entry *entry)
+{
+    return (struct key){SPACE_TENSOR, entry->state.origin, entry->state.origin_length};
+}
+
+/* Whether a staged entry is a tensor of the model under another name. */
+static bool is_renamed(const struct stage *stage, const struct slot *slot)
+{
+    size_t index;
+    const struct entry *entry = slot->entry;
+
+    if (slot->space != SPACE_TENSOR || !entry || !entry->staged || !entry->state.origin ||
+        base_find(stage, slot_key(slot), &index))
+        return false;
+    const struct slot *origin = slot_find(&stage->table, origin_key(entry));
+    return origin && origin->removed;
+}
+
+static void mark_renamed(struct stage *stage)
+{
+    size_t bucket = 0;
+    struct slot *slot;
+
+    for (slot = slot_next(&stage->table, &bucket, NULL); slot; slot = slot_next(&stage->table, &bucket, slot))
+        slot->renamed_away = false;
+    bucket = 0;
+    for (slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        if (is_renamed(stage, slot))
+            slot_find(&stage->table, origin_key(slot->entry))->renamed_away = true;
+    }
+}
+
+static const char *kind_of(const struct stage *stage, const struct slot *slot)
+{
+    size_t index;
+    const struct entry *entry = slot->entry;
+
+    if (!entry)
+        return "removed";
+    if (is_renamed(stage, slot))
+        return "renamed";
+    if (!base_find(stage, slot_key(slot), &index))
+        return "added";
+    const struct content *content = &entry->state.content;
+    struct wfs_tensor model = generation_tensor(stage->generation, index);
+    if (content->kind == CONTENT_SOURCE && content->index == index &&
+        content->size == model.end - model.begin)
+        return "declared";
+    return entry->state.patched ? "patched" : "replaced";
+}
+
+/* The model's tensor that it is the new form of. */
+static void fill_before(const struct stage *stage, const struct slot *slot, struct change *change)
+{
+    size_t index;
+    struct key key = is_renamed(stage, slot) ? origin_key(slot->entry) : slot_key(slot);
+
+    change->has_before = base_find(stage, key, &index);
+    if (change->has_before)
+        change->before = generation_tensor(stage->generation, index);
+}
+
+static void fill_change(const struct stage *stage, const struct slot *slot, struct change *change)
+{
+    *change = (struct change){.name = slot->name, .name_length = slot->length, .kind = kind_of(stage, slot)};
+    fill_before(stage, slot, change);
+    if (slot->entry) {
+        const struct declaration *declared = &slot->entry->state.declared;
+        change->has_dtype = declared->dtype != WFS_DTYPE_COUNT;
+        change->has_shape = declared->has_shape;
+        change->tensor = declaration_tensor(declared, slot->name, slot->length);
+        change->size = entry_size(slot->entry, PLACE_TENSORS);
+        if (is_renamed(stage, slot)) {
+            change->from = slot->entry->state.origin;
+            change->from_length = slot->entry->state.origin_length;
+        }
+    } else if (change->has_before) {
+        change->tensor = change->before;
+        change->has_dtype = change->has_shape = true;
+        change->size = change->tensor.end - change->tensor.begin;
+    }
+}
+
+static int compare_changes(const void *left, const void *right)
+{
+    const struct change *a = left;
+    const struct change *b = right;
+    return name_compare_natural(a->name, a->name_length, b->name, b->name_length);
+}
+
+int report_changes(struct stage *stage, struct change **ret_changes, size_t *ret_count)
+{
+    size_t bucket = 0;
+    size_t count = 0;
+    struct change *changes = calloc(stage->table.count + 1, sizeof(*changes));
+    if (!changes)
+        return -ENOMEM;
+
+    mark_renamed(stage);
+    for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        bool is_tensor = slot->space == SPACE_TENSOR || slot->space == SPACE_HASHED;
+        if (is_tensor && ((slot->entry && slot->entry->staged) || (slot->removed && !slot->renamed_away)))
+            fill_change(stage, slot, &changes[count++]);
+    }
+    qsort(changes, count, sizeof(*changes), compare_changes);
+    *ret_changes = changes;
+    *ret_count = count;
+    return 0;
+}
+
+static const char *scratch_directory(enum space space)
+{
+    switch (space) {
+    case SPACE_RAW:
+        return "tensors/";
+    case SPACE_NPY:
+        return "npy/";
+    case SPACE_ROOT:
+        return "";
+    case SPACE_TENSOR:
+    case SPACE_HASHED:
+    case SPACE_DOCUMENT:
+    default:
+        return NULL;
+    }
+}
+
+void report_scratch(const struct stage *stage,
+                    void (*tell)(void *context, const char *directory, const char *file_name), void *context)
+{
+    size_t bucket = 0;
+
+    for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        const char *directory = scratch_directory(slot->space);
+        if (directory && slot->entry)
+            tell(context, directory, slot->name);
+    }
+}
+
+size_t report_count(struct stage *stage)
+{
+    auto_free struct change *changes = NULL;
+    size_t count = 0;
+
+    if (report_changes(stage, &changes, &count) < 0)
+        return count_changes(stage);
+    return count + (stage->metadata_staged ? 1u : 0u) + (stage->document->staged ? 1u : 0u);
+}
+
+size_t stage_change_total(struct stage *stage)
+{
+    auto_lock(&stage->lock);
+    return report_count(stage);
+}
+
+/* --- the map --- */
+
+static int compare_keys(const void *left, const void *right)
+{
+    const struct metadata_pair *a = left;
+    const struct metadata_pair *b = right;
+    return name_compare_natural(a->key, a->key_length, b->key, b->key_length);
+}
+
+static void sort_pairs(struct metadata_map *map)
+{
+    if (map->count > 1)
+        qsort(map->pairs, map->count, sizeof(*map->pairs), compare_keys);
+}
+
+static bool same_value(const struct metadata_pair *a, const struct metadata_pair *b)
+{
+    return a->value_length == b->value_length && memcmp(a->value, b->value, a->value_length) == 0;
+}
+
+static void merge_maps(const struct metadata_map *before, const struct metadata_map *after, report_pair *tell,
+                       void *context)
+{
+    size_t i = 0;
+    size_t j = 0;
+
+    while (i < before->count || j < after->count) {
+        const struct metadata_pair *from = i < before->count ? &before->pairs[i] : NULL;
+        const struct metadata_pair *to = j < after->count ? &after->pairs[j] : NULL;
+        int order = !from ? 1 : !to ? -1 : compare_keys(from, to);
+        if (order != 0 || !same_value(from, to))
+            tell(context, order <= 0 ? from : NULL, order >= 0 ? to : NULL);
+        i += order <= 0;
+        j += order >= 0;
+    }
+}
+
+int report_map(struct stage *stage, report_pair *tell, void *context)
+{
+    struct metadata_map before = {0};
+    struct metadata_map after = {0};
+
+    if (!stage->metadata_staged)
+        return 0;
+    int r = metadata_of_header(generation_header(stage->generation), &before);
+    r = r < 0 ? r : pending_metadata(stage, &after);
+    if (r == 0) {
+        sort_pairs(&before);
+        sort_pairs(&after);
+        merge_maps(&before, &after, tell, context);
+    }
+    free(before.pairs);
+    free(after.pairs);
+    return r;
+}
+
+/* --- places --- */
+
+bool report_layout(const struct stage *stage, const struct plan *plan, struct layout_change *ret_change)
+{
+    if (!plan->image || generation_is_empty(stage->generation))
+        return false;
+    *ret_change = (struct layout_change){
+        .from = wfs_header_data_offset(generation_header(stage->generation)),
+        .to = plan->header_size,
+    };
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_source *source = &plan->sources[plan->items[i].tag];
+        if (!source->entry)
+            ret_change->moved +=
+                generation_tensor(stage->generation, source->index).begin != plan->items[i].tensor.begin;
+    }
+    return true;
+}
