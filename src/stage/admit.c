@@ -7,11 +7,17 @@
 #include "base/fault.h"
 #include "stage/commit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
+
+#define LOCK_WAIT_MS 5000
+#define LOCK_STEP_MS 5
 
 #define SPACE_SLACK ((uint64_t)1 << 20) /* bytes for the file system's own records */
 
@@ -64,6 +70,23 @@ int commit_check_target(const struct commit *commit, struct wfs_error *err)
     return error_rule(
         err, WFS_CODE_SOURCE_CHANGED, "%s: %s since it was opened; --force replaces it all the same",
         printable_string(stage->path).text, r == -ENOENT ? "was removed" : "was changed by somebody else");
+}
+
+int commit_lock_target(const struct commit *commit, int *ret_lock, struct wfs_error *err)
+{
+    const struct timespec step = {0, LOCK_STEP_MS * 1000000L};
+
+    *ret_lock = openat(commit->target_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int waited = 0; *ret_lock >= 0 && flock(*ret_lock, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return 0;
+        if (waited >= LOCK_WAIT_MS)
+            return error_rule(err, WFS_CODE_BUSY,
+                              "%s: somebody else is replacing a file in its directory, and has been for %d s",
+                              printable_string(commit->stage->path).text, LOCK_WAIT_MS / 1000);
+        nanosleep(&step, NULL);
+    }
+    return 0;
 }
 
 void commit_warn_of_links(struct commit *commit)

@@ -30,6 +30,11 @@ int commit_find_target(struct commit *commit, struct wfs_error *err);
  * exists; --force lifts both. */
 int commit_check_target(const struct commit *commit, struct wfs_error *err);
 
+/* From the last look at the target to the rename, one commit in a directory at a time: of two that have edits
+ * of their own, the second sees what the first did. *ret_lock is to be closed; -1 where a directory cannot be
+ * locked. -EBUSY. */
+int commit_lock_target(const struct commit *commit, int *ret_lock, struct wfs_error *err);
+
 /* Other hard links keep the old model: a warning. */
 void commit_warn_of_links(struct commit *commit);
 

@@ -166,8 +166,11 @@ static int validate(struct commit *commit, struct wfs_error *err)
 static int publish(struct commit *commit, struct wfs_error *err)
 {
     struct stage *stage = commit->stage;
+    auto_close int lock = -1;
 
-    int r = fault(FAULT_IDENTITY_AFTER) ? 0 : commit_check_target(commit, err);
+    int r = commit_lock_target(commit, &lock, err);
+    if (r == 0 && !fault(FAULT_IDENTITY_AFTER))
+        r = commit_check_target(commit, err);
     if (r < 0)
         return r;
     r = journal_intent(commit, base_identity_of(commit->next));
