@@ -252,9 +252,11 @@ void stage_close(struct stage *stage)
 {
     if (!stage)
         return;
-    witness_stop(stage, stage->spool ? WITNESS_PATIENCE_MS : 0);
-    if (stage->spool && stage->is_open) {
+    bool has_edits = stage->spool && stage->is_open;
+    if (has_edits)
         (void)stage_sync_all(stage);
+    witness_stop(stage, has_edits ? WITNESS_PATIENCE_MS : 0); /* last: what is journaled starts it again */
+    if (has_edits) {
         auto_lock(&stage->lock);
         preview_drop(stage);
         stage_drop_spool_if_unused(stage);
