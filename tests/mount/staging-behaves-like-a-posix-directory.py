@@ -77,6 +77,22 @@ with Mount("m.safetensors") as m:
     os.close(fd)
     os.unlink(m.staged("log"))
 
+    # Two writers of one file, and a reader: what one write returned, the next read of anybody has.
+    a, b = (os.open(m.staged("layers.10.w"), os.O_RDWR) for _ in "ab")
+    reader = os.open(m.staged("layers.10.w"), os.O_RDONLY)
+    now = bytearray(wanted["layers.10.w"][2])
+    for i in range(60):
+        fd, offset = (a, i * 3) if i % 2 else (b, 500 - i * 5)
+        now[offset:offset + 7] = bytes([i]) * 7
+        os.pwrite(fd, bytes([i]) * 7, offset)
+        equal((os.pread(reader, 1000, 0), os.pread(b if fd == a else a, 1000, 0)), (bytes(now[:512]),) * 2, f"read after write {i}")
+    emptied = os.open(m.staged("layers.10.w"), os.O_WRONLY | os.O_TRUNC)
+    equal((os.pread(reader, 10, 0), os.fstat(reader).st_size, os.fstat(a).st_size), (b"", 0, 0), "emptied under two open files")
+    os.pwrite(a, b"tail", 508)
+    equal(os.pread(reader, 1000, 0), bytes(508) + b"tail", "written behind a hole by another")
+    for fd in (a, b, reader, emptied):
+        os.close(fd)
+
     # renameat2
     with raises("EEXIST"):
         renameat2(m.staged("a"), m.staged("scalar"), NOREPLACE)
