@@ -170,12 +170,19 @@ static int adopt_bytes(struct entry *entry, const struct image *image, uint64_t 
     return r;
 }
 
+int content_error(const struct entry *entry)
+{
+    const struct content *content = &entry->state.content;
+
+    return content->kind == CONTENT_SPOOL ? file_error(content->spool) : 0;
+}
+
 int content_make_writable(struct entry *entry, uint64_t keep)
 {
     struct image *image = NULL;
 
     if (entry->state.content.kind == CONTENT_SPOOL) {
-        int r = file_error(entry->state.content.spool);
+        int r = content_error(entry);
         return r < 0 ? r : unsync(entry);
     }
     int r = snapshot(entry, &image);

@@ -9,6 +9,7 @@
  */
 #include "base/error.h"
 #include "format/shape.h"
+#include "stage/inspect.h"
 #include "stage/plan.h"
 
 #include <string.h>
@@ -364,7 +365,8 @@ int document_settle(struct stage *stage)
     size_t length = 0;
     auto_lock(&stage->document->content_lock);
 
-    int r = read_written(stage, &json, &length, &err);
+    int r = document_trust(stage->document, &err);
+    r = r < 0 ? r : read_written(stage, &json, &length, &err);
     if (r == 0 && is_blank(json, length)) {
         free(json);
         r = header_empty(&header);

@@ -198,3 +198,18 @@ int entry_update(struct entry *entry, struct entry_state *next)
     entry_unref_locked(entry);
     return 0;
 }
+
+void entry_note_damage(struct entry *entry)
+{
+    auto_state next = {.declared = DECLARATION_NONE, .by_xattr = DECLARATION_NONE};
+    auto_lock(&entry->stage->lock);
+    const struct content *content = &entry->state.content;
+
+    if (content->kind != CONTENT_SPOOL || content->damaged || file_error(content->spool) == 0)
+        return;
+    if (state_copy(&next, &entry->state) < 0)
+        return;
+    next.content.damaged = true;
+    next.synced = false;
+    (void)entry_update(entry, &next); /* where the journal fails, too, there is nothing to be done */
+}

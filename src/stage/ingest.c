@@ -253,6 +253,8 @@ int draft_settle(struct entry *entry)
     struct npy_header header = {.shape = NULL};
     enum wfs_dtype dtype = WFS_DTYPE_COUNT;
     auto_lock(&entry->content_lock);
+    if (content_error(entry) < 0)
+        return 0; /* a problem that must not become another file's bytes */
     {
         auto_lock(&stage->lock);
         if (!entry->state.draft || !entry->slot || entry->retired)

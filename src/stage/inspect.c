@@ -30,9 +30,8 @@ static bool begins_like_npy(const struct entry *entry)
 
 static void inspect_trust(const struct entry *entry, struct problem_list *problems)
 {
-    const struct content *content = &entry->state.content;
     struct key key = slot_key(entry->slot);
-    int error = content->kind == CONTENT_SPOOL ? -file_error(content->spool) : 0;
+    int error = -content_error(entry);
 
     if (error == ENOENT)
         problem_add(problems, WFS_CODE_SPOOL_DAMAGED, false, key, NULL, NULL,
@@ -187,7 +186,8 @@ bool entry_inspect(const struct entry *entry, struct problem_list *problems)
     inspect_trust(entry, problems);
     inspect_name(entry, problems);
     if (entry->state.draft) {
-        inspect_draft(entry, problems);
+        if (content_error(entry) == 0)
+            inspect_draft(entry, problems);
         return false;
     }
     if (!declaration_complete(&entry->state.declared)) {
@@ -197,4 +197,16 @@ bool entry_inspect(const struct entry *entry, struct problem_list *problems)
     inspect_conflict(entry, problems);
     inspect_dtype_change(entry, problems);
     return inspect_size(entry, problems);
+}
+
+int document_trust(const struct entry *document, struct wfs_error *err)
+{
+    if (content_error(document) < 0)
+        return error_rule(err, WFS_CODE_SPOOL_DAMAGED,
+                          "a write of its bytes failed; remove it and write it again");
+    if (document->state.unsynced_lost && document->state.content.size > 0)
+        return error_rule(
+            err, WFS_CODE_UNSYNCED_DATA,
+            "it was written but not synced before the machine went down; write it again or discard it");
+    return 0;
 }

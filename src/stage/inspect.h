@@ -14,4 +14,8 @@ bool entry_inspect(const struct entry *entry, struct problem_list *problems);
 /* The key of the map in the header: no tensor can be called that. */
 bool name_is_reserved(struct key key);
 
+/* Whether what was written to metadata.json may be believed: not when the disk may not have it, or had it not
+ * before a power loss. With its content_lock held. */
+int document_trust(const struct entry *document, struct wfs_error *err);
+
 #endif

@@ -106,6 +106,10 @@ void edit_end(struct edit *edit);
  * success. With stage->lock held, and the entry's content_lock when bytes change. */
 int entry_update(struct entry *entry, struct entry_state *next);
 
+/* After a failed write or fsync, with content_lock held: the journal remembers it, so that the next mount
+ * does. */
+void entry_note_damage(struct entry *entry);
+
 /* --- gate --- */
 
 /* Begins a change: 0, -EBUSY during a commit, -EROFS. After 0, change_end() is owed. */
@@ -128,6 +132,9 @@ static inline void cleanup_change(struct stage **stage)
 /* With the entry's content_lock held: makes the entry's bytes a spool file of its own that may be written,
  * with `keep` of its present bytes in it. */
 int content_make_writable(struct entry *entry, uint64_t keep);
+
+/* A negative errno when a write to the entry's file failed at any time. */
+int content_error(const struct entry *entry);
 /* With the entry's content_lock held: its bytes become the image's, in a new spool file. */
 int content_replace(struct entry *entry, const struct image *image);
 /* Copies part of an image into a spool file. */

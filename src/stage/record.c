@@ -79,7 +79,8 @@ void record_put_live(struct bytes *out, struct key key, const struct entry_state
 {
     unsigned flags = (state->draft ? FLAG_DRAFT : 0u) | (state->npy_view ? FLAG_NPY_VIEW : 0u) |
                      (state->from_npy ? FLAG_FROM_NPY : 0u) | (state->patched ? FLAG_PATCHED : 0u) |
-                     (state->synced ? FLAG_SYNCED : 0u) | (state->unsynced_lost ? FLAG_LOST : 0u);
+                     (state->synced ? FLAG_SYNCED : 0u) | (state->unsynced_lost ? FLAG_LOST : 0u) |
+                     (state->content.damaged ? FLAG_DAMAGED : 0u);
 
     put_key(out, ITEM_LIVE, key);
     put_content(out, &state->content);

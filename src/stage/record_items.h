@@ -26,6 +26,7 @@ enum flag {
     FLAG_PATCHED = 1 << 3,
     FLAG_SYNCED = 1 << 4,
     FLAG_LOST = 1 << 5,
+    FLAG_DAMAGED = 1 << 6,
 };
 
 #endif

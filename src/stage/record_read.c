@@ -164,13 +164,14 @@ static int take_state(struct cursor *cursor, struct record_state *record)
         return -ENOMEM;
     bool has_origin = take_number_below(cursor, 2) == 1;
     const char *origin = take_blob(cursor, &state->origin_length);
-    unsigned flags = (unsigned)take_number_below(cursor, 64);
+    unsigned flags = (unsigned)take_number_below(cursor, 128);
     state->draft = flags & FLAG_DRAFT;
     state->npy_view = flags & FLAG_NPY_VIEW;
     state->from_npy = flags & FLAG_FROM_NPY;
     state->patched = flags & FLAG_PATCHED;
     state->synced = flags & FLAG_SYNCED;
     state->unsynced_lost = flags & FLAG_LOST;
+    state->content.damaged = flags & FLAG_DAMAGED;
     state->mode = (mode_t)take_number_below(cursor, 010000);
     state->atime = take_time(cursor);
     state->mtime = take_time(cursor);

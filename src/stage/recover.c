@@ -73,6 +73,8 @@ int recover_open_file(struct stage *stage, struct entry *entry, struct wfs_error
     file_release(content->spool);
     if (r < 0)
         return error_errno(err, -r, "cannot look at a staged file");
+    if (content->damaged)
+        file_latch(content->spool, EIO);
     uint64_t size = (uint64_t)st.st_size;
     content->size = size > content->lead_in ? size - content->lead_in : 0;
     return 0;

@@ -192,6 +192,8 @@ static int sync_one(struct entry *entry)
     auto_lock(&entry->content_lock);
     int r = fault(FAULT_MARK_EARLY) ? mark_synced(entry) : 0;
     r = r < 0 ? r : sync_bytes(entry);
+    if (r < 0)
+        entry_note_damage(entry);
     return r < 0 ? r : mark_synced(entry);
 }
 

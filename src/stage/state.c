@@ -113,6 +113,7 @@ static void content_take(struct content *to, struct content *next)
         *to = *next;
     } else {
         to->generation = next->generation;
+        to->damaged = next->damaged;
         next->generation = generation;
         content_clear(next);
     }

@@ -76,6 +76,7 @@ struct content {
     struct file *spool; /* SPOOL; NULL only while the journal is replayed */
     uint32_t spool_number;
     uint64_t lead_in; /* bytes of the spool file before the content */
+    bool damaged;     /* SPOOL: the journal knows that a write to the file failed */
 };
 
 /* What the journal keeps of an entry. Copied, changed, journalled, swapped in. */

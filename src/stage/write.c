@@ -107,6 +107,8 @@ static ssize_t content_write(struct entry *entry, const void *data, size_t lengt
     /* only content_lock holders change where the content is */
     const struct content *content = &entry->state.content;
     ssize_t written = spool_write(content->spool, data, length, content->lead_in + offset);
+    if (file_error(content->spool) < 0)
+        entry_note_damage(entry);
     if (written <= 0)
         return written;
 
@@ -191,8 +193,10 @@ static int resize_spool(struct entry *entry, uint64_t size)
     if (r < 0 && is_damage(-r))
         file_latch(spool, -r);
     file_release(spool);
-    if (r < 0)
+    if (r < 0) {
+        entry_note_damage(entry);
         return r;
+    }
     auto_lock(&stage->lock);
     entry->state.content.size = size;
     draft_touched(entry, size);

@@ -131,6 +131,27 @@ START_TEST(what_was_fsynced_stays_so_when_it_is_turned)
 
 END_TEST
 
+START_TEST(an_array_of_which_a_write_failed_is_not_turned)
+{
+    auto_bytes file = BYTES_EMPTY;
+    npy(&file, ">f4", false, "(2,)", 128, "4321dcba", 8);
+    struct stage_handle *handle = open_file(N, "new.npy", O_WRONLY | O_CREAT | O_TRUNC);
+    write_all(handle, file.data, file.length, 0);
+    struct entry *entry = find(N, "new.npy");
+    file_latch(entry->state.content.spool, EIO);
+    ck_assert_int_eq(stage_sync_entry(model.stage, entry), -EIO);
+    entry_unref(entry);
+    stage_release(handle);
+    ck_assert_str_eq(problems(), "SpoolDamaged");
+    model_reopen();
+    ck_assert_str_eq(problems(), "SpoolDamaged");
+    ck_assert_int_eq(stage_unlink(model.stage, N, "new.npy"), 0);
+    arrive("new.npy", ">f4", false, "(2,)", "4321dcba", 8);
+    ck_assert_str_eq(problems(), "");
+}
+
+END_TEST
+
 START_TEST(fortran_order_is_turned)
 {
     arrive("new.npy", "|u1", true, "(2, 3)", "142536", 6);
@@ -302,6 +323,7 @@ int main(void)
         u2_is_u16_unless_the_name_is_bf16,
         big_endian_elements_are_turned,
         what_was_fsynced_stays_so_when_it_is_turned,
+        an_array_of_which_a_write_failed_is_not_turned,
         fortran_order_is_turned,
         more_elements_than_one_block_are_turned,
         longer_headers_and_later_versions_are_read,

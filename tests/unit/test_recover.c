@@ -239,6 +239,46 @@ START_TEST(staged_files_that_are_gone_stay_problems)
 
 END_TEST
 
+START_TEST(a_failed_write_is_not_forgotten_by_the_next_mount)
+{
+    put(T, "a", sixteen, 16);
+    put(T, "c", "another.", 8);
+    struct entry *entry = find(T, "a");
+    file_latch(entry->state.content.spool, EIO);
+    ck_assert_int_eq(stage_sync_entry(model.stage, entry), -EIO);
+    entry_unref(entry);
+    for (int i = 0; i < 3; i++) {
+        model_reopen();
+        ck_assert_str_eq(problems(), "SpoolDamaged");
+        ck_assert_str_eq(model.stage->last.problems.items[0].tensor, "a");
+        entry = find(T, "a");
+        ck_assert_int_eq(stage_sync_entry(model.stage, entry), -EIO);
+        entry_unref(entry);
+    }
+    ck_assert_int_eq(unlink_tensor("a"), 0);
+    put(T, "a", sixteen, 16);
+    model_reopen();
+    ck_assert_str_eq(problems(), "");
+    commit_as_previewed();
+}
+
+END_TEST
+
+START_TEST(a_document_of_which_a_write_failed_says_nothing)
+{
+    struct stage_handle *handle = open_file(PLACE_ROOT, "metadata.json", O_WRONLY | O_TRUNC);
+    write_all(handle, "{\"__metadata__\":{\"a\":\"b\"}}", 28, 0);
+    file_latch(model.stage->document->state.content.spool, EIO);
+    stage_release(handle);
+    ck_assert_str_eq(problems(), "DocumentInvalid");
+    model_reopen();
+    ck_assert_str_eq(problems(), "DocumentInvalid");
+    ck_assert_int_eq(stage_unlink(model.stage, PLACE_ROOT, "metadata.json"), 0);
+    ck_assert_str_eq(problems(), "");
+}
+
+END_TEST
+
 /* --- whose edits they are --- */
 
 START_TEST(a_chmod_a_link_and_a_copy_with_its_time_are_the_same_model)
@@ -471,6 +511,8 @@ int main(void)
         a_torn_journal_is_told_of,
         a_staged_file_that_is_gone_is_one_problem,
         staged_files_that_are_gone_stay_problems,
+        a_failed_write_is_not_forgotten_by_the_next_mount,
+        a_document_of_which_a_write_failed_says_nothing,
         a_chmod_a_link_and_a_copy_with_its_time_are_the_same_model,
         a_touched_model_is_another_and_its_edits_are_kept,
         a_crash_after_the_rename_is_a_finished_commit,
