@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * disk BASE LOG MOUNTPOINT: a disk whose power can be cut at any write. BASE is an image of it and is never
- * changed. MOUNTPOINT gets three files:
+ * changed. MOUNTPOINT gets four files:
  *
  *     disk    the disk, for a loop device. Each write and each flush is appended to LOG.
  *     mark    a write to it is appended to LOG: something was acknowledged, or is about to begin
+ *     fail    a write of "write AFTER COUNT" lets AFTER more writes of a block or more succeed, then COUNT of
+ *             them fail with EIO; "flush AFTER COUNT" likewise; "" heals
  *     state   a write of "COUNT [~BYTES] [-NUMBER...]" makes the disk what a power loss would leave: BASE and
  *             the first COUNT records of LOG, of the last one only BYTES bytes, without the writes NUMBER
  *             (from 0). From then on nothing is logged, and the next such write begins anew.
@@ -23,6 +25,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define BLOCK_SIZE 4096u
+
 enum record_kind {
     RECORD_WRITE = 1,
     RECORD_FLUSH = 2,
@@ -34,7 +38,13 @@ struct record_head {
     uint64_t offset;
 };
 
+struct failing {
+    enum record_kind kind; /* 0: nothing fails */
+    unsigned after, count;
+};
+
 struct disk {
+    struct failing failing;
     const char *base_path, *log_path;
     size_t size;
     unsigned char *bytes; /* BASE, mapped privately */
@@ -183,6 +193,36 @@ static int take_state(struct disk *disk, const char *data, size_t length)
     return r;
 }
 
+/* --- errors --- */
+
+static int take_failing(struct disk *disk, const char *data, size_t length)
+{
+    char words[64] = "";
+    struct failing failing = {0};
+
+    memcpy(words, data, length < sizeof(words) - 1 ? length : sizeof(words) - 1);
+    if (sscanf(words, "write %u %u", &failing.after, &failing.count) == 2)
+        failing.kind = RECORD_WRITE;
+    else if (sscanf(words, "flush %u %u", &failing.after, &failing.count) == 2)
+        failing.kind = RECORD_FLUSH;
+    disk->failing = failing;
+    return 0;
+}
+
+static bool fails(struct disk *disk, enum record_kind kind, size_t length)
+{
+    struct failing *failing = &disk->failing;
+
+    if (failing->kind != kind || failing->count == 0 || (kind == RECORD_WRITE && length < BLOCK_SIZE))
+        return false;
+    if (failing->after > 0) {
+        failing->after--;
+        return false;
+    }
+    failing->count--;
+    return true;
+}
+
 /* --- the files --- */
 
 static int op_getattr(const char *path, struct stat *st, struct fuse_file_info *info)
@@ -195,7 +235,7 @@ static int op_getattr(const char *path, struct stat *st, struct fuse_file_info *
         st->st_mode = S_IFDIR | 0700;
     else if (strcmp(path, "/disk") == 0)
         st->st_size = (off_t)disk_of_request()->size;
-    else if (strcmp(path, "/mark") != 0 && strcmp(path, "/state") != 0)
+    else if (strcmp(path, "/mark") != 0 && strcmp(path, "/state") != 0 && strcmp(path, "/fail") != 0)
         return -ENOENT;
     return 0;
 }
@@ -223,6 +263,8 @@ static int write_disk(struct disk *disk, const char *data, size_t length, off_t 
 {
     if ((size_t)offset > disk->size || length > disk->size - (size_t)offset)
         return -ENOSPC;
+    if (fails(disk, RECORD_WRITE, length))
+        return -EIO;
     int r = append(disk, RECORD_WRITE, data, length, (uint64_t)offset);
     if (r == 0)
         memcpy(disk->bytes + offset, data, length);
@@ -240,6 +282,8 @@ static int op_write(const char *path, const char *data, size_t length, off_t off
         r = write_disk(disk, data, length, offset);
     else if (strcmp(path, "/mark") == 0)
         r = append(disk, RECORD_MARK, data, length, 0);
+    else if (strcmp(path, "/fail") == 0)
+        r = take_failing(disk, data, length);
     else
         r = take_state(disk, data, length);
     return r < 0 ? r : (int)length;
@@ -249,7 +293,10 @@ static int op_fsync(const char *path, int data_only, struct fuse_file_info *info
 {
     (void)data_only;
     (void)info;
-    return strcmp(path, "/disk") == 0 ? append(disk_of_request(), RECORD_FLUSH, "", 0, 0) : 0;
+    struct disk *disk = disk_of_request();
+    if (strcmp(path, "/disk") != 0)
+        return 0;
+    return fails(disk, RECORD_FLUSH, 0) ? -EIO : append(disk, RECORD_FLUSH, "", 0, 0);
 }
 
 static int op_truncate(const char *path, off_t size, struct fuse_file_info *info)

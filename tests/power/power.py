@@ -110,7 +110,7 @@ class Run:
     def replay(self, disk, session, wanted):
         log = storage.Log(disk.log_path, storage.SUPERBLOCKS[self.kind])
         self.total.counts["writes"] = log.writes()
-        for state in storage.choose_states(log, wanted, self.rng):
+        for state in self.states(log) if wanted is None else storage.choose_states(log, wanted, self.rng):
             seen = self.observe_state(disk, session, state)
             if any(kind == "unmountable" for kind, _ in seen.failures):
                 verdict = Verdict()
