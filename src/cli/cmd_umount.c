@@ -174,14 +174,19 @@ static int umount_blind(const struct model *model, const struct request *request
     return unmount(&model->mount, &detach);
 }
 
-static int settle_edits(struct model *model, const struct request *request)
+static bool has_edits(struct json_object *status)
+{
+    return outcome_change_count(status) > 0 || outcome_staging_directory(status);
+}
+
+static int settle_edits(struct model *model, const struct request *request, struct json_object *status)
 {
     static const char *const no_arguments[] = {NULL};
     struct wfs_error err = {0};
 
     if (request->commit)
         return model_commit(model, no_arguments, false);
-    if (request->discard && model_discard(model, NULL, 0, &err) < 0)
+    if (request->discard && has_edits(status) && model_discard(model, NULL, 0, &err) < 0)
         return cmd_fail(&err);
     return EXIT_DONE;
 }
@@ -223,8 +228,8 @@ static int umount_model(struct model *model, const struct request *request)
     int r = model_status(model, &status, &err);
     if (r < 0)
         return umount_blind(model, request, &err);
+    int code = settle_edits(model, request, status);
     outcome_free(status);
-    int code = settle_edits(model, request);
     if (code != EXIT_DONE)
         return code;
     r = model_status(model, &status, &err);

@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/replace.h"
+#include "stage/orphan.h"
 #include "stage/rebase.h"
 #include "stage/report.h"
 #include "stage/witness.h"
@@ -243,6 +244,8 @@ static void say_resumed(struct stage *stage, const struct replay *replay, bool i
 
     if (cut > 0)
         (void)snprintf(tail, sizeof(tail), " (cut a torn tail of %" PRIu64 " bytes)", cut);
+    if (stage->adopted)
+        note = "; the model was renamed meanwhile";
     if (asprintf(&stage->resumed, "resumed %zu staged change%s from %s%s%s", count, count == 1 ? "" : "s",
                  printable_string(stage->spool_path).text, tail, note) < 0)
         stage->resumed = NULL;
@@ -361,8 +364,9 @@ static int open_and_judge(struct stage *stage, const struct stage_options *optio
 {
     const struct spool_place place = {stage->spool_parent, stage->spool_name};
     struct replay replay = {.stage = stage};
-    int r = spool_open(&place, stage->mountpoint, &stage->spool, err);
 
+    orphan_adopt(stage);
+    int r = spool_open(&place, stage->mountpoint, &stage->spool, err);
     if (r == -ENOENT)
         return 0;
     if (r < 0)

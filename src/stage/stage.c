@@ -277,6 +277,7 @@ void stage_close(struct stage *stage)
     free(stage->link_name);
     free(stage->document_error);
     free(stage->last_note);
+    free(stage->adopted);
     free(stage->resumed);
     free(stage->commit_error);
     free(stage->worn.ids);

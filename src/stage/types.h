@@ -257,7 +257,8 @@ struct stage {
     bool is_open;               /* what lies on disk was taken up: before, it is not ours to change */
     char *last_note;            /* the last refusal's sentence */
     bool is_volatile;           /* staging lies in memory: nothing survives a reboot */
-    char *resumed;              /* what was found at opening, one line; NULL: nothing */
+    char *adopted; /* the name that the model had when the edits were made, where that is known */
+    char *resumed; /* what was found at opening, one line; NULL: nothing */
     struct witnesses witnesses;
 
     const struct base_identity *intent; /* of a commit that is about to publish; NULL: none */

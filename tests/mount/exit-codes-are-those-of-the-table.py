@@ -73,3 +73,29 @@ with Mount("m.safetensors", "mnt", "-o", "output=out.safetensors") as m:
     write(m.staged("a"), bytes(40))
     m.commit()  # the mount went on with its output
     equal(parse("out.safetensors")[1]["a"][2], bytes(40), "output, second commit")
+
+# 3: a link stands in the way
+os.symlink("m.safetensors", "link.safetensors")
+with Mount("link.safetensors") as m:
+    write(m.staged("a"), pattern(40))
+    equal(m.control("commit"), "EPERM", "a symlink")
+    refusal(3, "commit", "mnt")
+    equal(m.control("comit"), "EOPNOTSUPP", "an unknown command")
+    m.umount("--discard")
+
+# 4: files may not be as large as the model would be
+mounted = shell(f"ulimit -f 8; {os.environ['WEIGHTFS']} mount m.safetensors mnt")
+m = Mount.__new__(Mount)
+m.source, m.directory, m.result = "m.safetensors", "mnt", mounted
+with m:
+    write(m.staged("a"), pattern(40))
+    equal(m.control("commit"), "EFBIG", "a limit on the size of files")
+    contains(refusal(4, "commit", "mnt").err, "too large", "limit")
+    with raises("EFBIG"):
+        write(m.staged("large"), bytes(100_000))
+    os.unlink(m.staged("large"))
+    equal(m.changes(), {"a": "replaced"}, "edits")
+contains(one_sentence(shell("ulimit -f 8; weightfs commit m.safetensors", code=4).err), "too large", "limit")
+weightfs("commit", "m.safetensors")
+equal(parse("m.safetensors")[1]["a"][2], pattern(40), "without the limit")
+equal(sorted(name for name in os.listdir(".") if name.startswith(".")), [], "files left")

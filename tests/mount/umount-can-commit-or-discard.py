@@ -35,3 +35,8 @@ m.umount("--lazy")
 equal(os.path.ismount("mnt"), False, "mounted after --lazy")
 equal(os.pread(fd, 40, 0), bytes(40), "the open file after --lazy")
 os.close(fd)
+
+# Where nothing can be edited there is nothing to discard either.
+with Mount("m.safetensors", "mnt", "-o", "ro") as m:
+    m.umount("--discard")
+    equal(os.path.ismount("mnt"), False, "still mounted")
