@@ -19,10 +19,12 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-/* Two readers at once are as fast as with more; the others are for an fsync or a conversion that takes its
- * time. */
-#define DEFAULT_THREADS 4u
+/* A thread for each processor: more only wake each other up, and two readers at once lose half of their
+ * speed. Two are needed, because an fsync or a conversion may take its time. */
+#define LEAST_THREADS 2
+#define MOST_THREADS  4
 
 #define READ_AHEAD_KIB (MAX_READ_AHEAD / 1024u)
 
@@ -114,9 +116,20 @@ static void set_read_ahead(struct session *session, unsigned major, unsigned min
 
 /* --- serving ---------------------------------------------------------------------------------- */
 
+static unsigned choose_threads(const struct mount_options *options)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (options->max_threads)
+        return options->max_threads;
+    if (processors < LEAST_THREADS)
+        return LEAST_THREADS;
+    return processors < MOST_THREADS ? (unsigned)processors : MOST_THREADS;
+}
+
 static int run_loop(struct session *session, struct wfs_error *err)
 {
-    unsigned threads = session->options->max_threads ? session->options->max_threads : DEFAULT_THREADS;
+    unsigned threads = choose_threads(session->options);
     struct fuse_loop_config *config = fuse_loop_cfg_create();
     if (!config)
         return error_no_memory(err);

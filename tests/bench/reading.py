@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 
-from reading_sides import (BIG, MIDDLE, MIB, SIZES, Passthrough, Plain, Weightfs, drop_everything, library, make_files, make_many,
+from reading_sides import (BIG, MIDDLE, SIZES, Passthrough, Plain, Weightfs, drop_everything, library, make_files, make_many,
                            make_model, reader)
-from rounds import Unable, duration, interleave, machine, mebibytes
+from rounds import Unable, duration, interleave, machine
 
 LEAST, MOST = "at least", "at most"
 
@@ -37,7 +37,6 @@ GOALS = {
     "one tensor of 64 MiB to a file": {"dd": (MOST, 1.1, None), "official": (MOST, 1.0, None), "stsw": (MOST, 1.0, None)},
 }
 RANDOM_READS = 20_000
-SETTLE = 0.2  # the pages of a dropped cache are given back
 
 
 class Results:
@@ -291,11 +290,19 @@ def libfuse():
     return subprocess.run(["fusermount3", "--version"], stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+def place(directory):
+    return f"{machine()}; {file_system(directory)}; Python {sys.version.split()[0]}; {libfuse()}"
+
+
 def run(options, directory):
     if not os.path.exists(os.path.join(directory, "plain")) and set(options.only) - WITHOUT_MODEL:
         make_model(directory)
     bench = Reading(options.program, directory, options.rounds or (5 if options.quick else 15), options.options)
     try:
+        if options.picture:
+            from reading_picture import draw
+            draw(bench, bench.rounds, options.picture, place(directory))
+            return bench.results
         for name in options.only:
             if name in WITHOUT_MODEL:
                 bench.unmount()
@@ -312,6 +319,7 @@ def arguments():
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help="one of " + ", ".join(ROWS) + "; repeatable")
     parser.add_argument("--json", action="store_true", help="print JSON, a row a line, instead of the table")
     parser.add_argument("--keep", action="store_true", help="use and leave the files in build/bench/reading")
+    parser.add_argument("--picture", metavar="FILE", help="draw throughput by request size and listings by size, instead of the table")
     parser.add_argument("--program", default=os.environ.get("BENCH_WEIGHTFS"), help="a build of weightfs to measure")
     parser.add_argument("-o", dest="options", default="", metavar="OPTIONS", help="of weightfs mount")
     options = parser.parse_args()
@@ -332,14 +340,14 @@ def main():
     os.environ["LC_ALL"] = "C"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with data_directory(options) as directory:
-        place = f"{machine()}; {file_system(directory)}; Python {sys.version.split()[0]}; {libfuse()}"
+        where = place(directory)
         if not options.json:
-            print(place, flush=True)
+            print(where, flush=True)
         results = run(options, directory)
     if options.json:
         for row in results.rows:
-            print(json.dumps({"machine": place, **row}))
-    else:
+            print(json.dumps({"machine": where, **row}))
+    elif results.rows:
         results.show()
     sys.exit(1 if results.missed else 0)
 

