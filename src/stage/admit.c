@@ -177,6 +177,9 @@ int commit_explained(int r, struct wfs_error *err)
 
     if (r >= 0 || !is_of_the_system)
         return r;
+    if (err->code ==
+        WFS_CODE_READ_ONLY) /* it was not when it was mounted: the system's failure, no rule of ours */
+        err->code = WFS_CODE_IO_FAILED;
     error_suffix(err, says_so ? "; " : "; nothing was changed: ");
     error_suffix(err, advice(-r));
     return r;
