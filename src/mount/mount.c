@@ -21,8 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A thread for each processor: more only wake each other up, and two readers at once lose half of their
- * speed. Two are needed, because an fsync or a conversion may take its time. */
+/* A thread for each processor: more only wake each other up (docs/performance.md 3). Two are needed, because
+ * an fsync or a conversion may take its time. */
 #define LEAST_THREADS 2
 #define MOST_THREADS  4
 

@@ -199,7 +199,8 @@ class Reading:
     # --- directories
 
     def directories(self):
-        count, files = 100_000, self.path("files")
+        count = 100_000
+        files = self.path(f"files.{count}")
         if not os.path.exists(files):
             make_files(files, make_many(self.path("100000.safetensors"), count))
         commands = {"ls -l": lambda directory: ["ls", "-l", directory],

@@ -71,10 +71,12 @@ def make_many(path, count):
 
 
 def make_files(directory, names):
-    os.mkdir(directory)
+    """All of them or none: with --keep the directory is used again."""
+    os.makedirs(directory + ".new", exist_ok=True)
     for name in names:
-        with open(os.path.join(directory, name), "wb") as file:
+        with open(os.path.join(directory + ".new", name), "wb") as file:
             file.write(b"abcd")
+    os.rename(directory + ".new", directory)
 
 
 def drop(path):
