@@ -12,7 +12,7 @@ save("m.safetensors", tensors)
 os.mkdir("mnt")
 os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"  # it cannot see a process that is traced
 daemon = subprocess.Popen(["strace", "-f", "--seccomp-bpf", "-o", "trace", "-e", "trace=splice,writev", "-e", "signal=none",
-                           os.environ["WEIGHTFS"], "mount", "-f", "-o", "max_threads=1", "m.safetensors", "mnt"])
+                           os.environ["WEIGHTFS"], "mount", "-f", "-o", "max_threads=1,no_passthrough", "m.safetensors", "mnt"])
 wait_for(lambda: os.path.exists("mnt/tensors"), "the mount", 20)
 
 
