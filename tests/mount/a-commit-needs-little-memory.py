@@ -36,6 +36,6 @@ def commit(path, sizes):
         equal(most <= limit or not is_plain, True, f"{most} bytes are at most {limit}")
 
 
-commit("many.safetensors", [(f"layers.{i // 9}.weight_{i % 9}", 1) for i in range(100_000)])
+commit("many.safetensors", [(f"model.layers.{i // 9}.self_attn.q_proj.weight_{i % 9}", 1) for i in range(100_000)])
 with disk("xfs", 400) as place:  # where the whole model needs no room, and copying it would find none
     commit(f"{place}/large.safetensors", [("a", 8), ("large", 4 << 30)])
