@@ -103,23 +103,21 @@ static int open_daemon(struct model *model, int pid)
     return same ? fd : -1;
 }
 
-/* Whether the process sees a mount of that device, which is gone from our own mount namespace. */
+/* Whether the process sees a mount of that device, which is gone from our own mount namespace. No other field
+ * of a line looks like that: blanks in paths are escaped. */
 static bool sees_mount(const char *pid, unsigned major, unsigned minor)
 {
     char path[64];
+    char device[32];
     auto_free char *line = NULL;
     size_t room = 0;
     bool found = false;
 
     snprintf(path, sizeof(path), "/proc/%.20s/mountinfo", pid);
+    snprintf(device, sizeof(device), " %u:%u ", major, minor);
     FILE *file = fopen(path, "re");
-    while (file && !found && getline(&line, &room, file) > 0) {
-        unsigned numbers[2];
-        found = sscanf(line, "%*d %*d %u:%u", &numbers[0], &numbers[1]) ==
-                    2 && // NOLINT(cert-err34-c): the kernel's
-                numbers[0] == major &&
-                numbers[1] == minor;
-    }
+    while (file && !found && getline(&line, &room, file) > 0)
+        found = strstr(line, device) != NULL;
     if (file)
         fclose(file);
     return found;
