@@ -134,6 +134,8 @@ def measure(kind, directory, options, table):
                     {"weightfs": f"{kernel}/model.safetensors", "native": model, "daemon": f"{daemon}/model.safetensors"}, options)
         if options.view in (None, "tensor") and kind != "ext4":
             make_plain(plain, TENSORS["large"])
+            cold(plain)  # how pages came into the cache, by a write or by read-ahead, matters on btrfs
+            dd(model)
             compare(table, f"{kind}: tensor, 1 GiB",
                     {"weightfs": f"{kernel}/tensors/large", "native": plain, "daemon": f"{daemon}/tensors/large"}, options)
             os.unlink(plain)
