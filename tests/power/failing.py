@@ -118,8 +118,10 @@ def steps(attempt, s, disk, words, remounts):
 
 
 def remove_refused(s):
-    for tensor, _ in s.mount.errors():
-        if tensor and os.path.exists(s.mount.staged(tensor)):
+    for tensor, code in s.mount.errors():
+        if code == "DocumentInvalid":
+            os.unlink(s.mount / "staging/metadata.json")
+        elif tensor and os.path.exists(s.mount.staged(tensor)):
             s.remove(tensor)
 
 

@@ -9,6 +9,7 @@ from wfs import *
 
 KINDS = ["lost", "torn", "zeros", "unrecoverable", "unmountable", "leftover"]  # of findings: none may be found
 BLOCK = 512
+UNDECLARED = {"dtype": None, "shape": None}
 
 
 class Observation:
@@ -43,13 +44,21 @@ def staged_files(mount):
     try:
         document = mount.document()
     except ValueError:
-        document = {}  # a document that cannot be applied is shown as it was written, and is a problem
-    metadata = document.pop("__metadata__", {})
+        document = None  # a document that cannot be applied is shown as it was written, and is a problem
     tensors = {}
     for name in os.listdir(mount.staging + "/tensors"):
-        entry = document.get(name, {"dtype": None, "shape": None})
+        entry = declared(mount.staged(name)) if document is None else document.get(name, UNDECLARED)
         tensors[name] = entry["dtype"], entry["shape"], read(mount.staged(name))
-    return tensors, metadata
+    return tensors, (document or {}).get("__metadata__", {})
+
+
+def declared(path):
+    """The same, as the attributes say it."""
+    try:
+        return {"dtype": os.getxattr(path, "user.safetensors.dtype").decode(),
+                "shape": json.loads(os.getxattr(path, "user.safetensors.shape"))}
+    except OSError:
+        return UNDECLARED
 
 
 def observe(session):
