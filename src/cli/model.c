@@ -160,6 +160,10 @@ static int explain(const struct model *model, int r, const char *verb, struct wf
     struct printable point = printable_string(model->mount.point);
 
     switch (r) {
+    case -ETIMEDOUT:
+    case -ENOTCONN:
+    case -ECONNABORTED:
+        return mounted_explain(&model->mount, r, err);
     case -EROFS:
         return error_rule(err, WFS_CODE_READ_ONLY,
                           "%s: this mount cannot be edited; 'weightfs status' tells why", point.text);

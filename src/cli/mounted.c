@@ -178,7 +178,7 @@ static int read_patiently(const char *path, struct bytes *out)
     return -errnum;
 }
 
-static int fail(const struct mountinfo *mount, int r, struct wfs_error *err)
+int mounted_explain(const struct mountinfo *mount, int r, struct wfs_error *err)
 {
     struct printable point = printable_string(mount->point);
 
@@ -205,24 +205,74 @@ int mounted_read(const struct mountinfo *mount, const char *name, struct bytes *
         return error_no_memory(err);
     }
     int r = read_patiently(path, out);
-    return r < 0 ? fail(mount, r, err) : 0;
+    return r < 0 ? mounted_explain(mount, r, err) : 0;
 }
 
 /* --- commands --------------------------------------------------------------------------------- */
 
+/* Two errnos: of opening the control file, and of the write, which is done in one piece and never again. */
+static void command_in_child(const char *path, const char *command, int out)
+{
+    let_go_of_output();
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int errnum = fd < 0 ? errno : 0;
+
+    if (io_write(out, &errnum, sizeof(errnum)) < 0 || fd < 0)
+        _exit(1);
+    errnum = write(fd, command, strlen(command)) < 0 ? errno : 0;
+    (void)io_write(out, &errnum, sizeof(errnum));
+    _exit(0);
+}
+
+/* The next errno that the child sends, negative. */
+static int await_answer(int in)
+{
+    struct pollfd ready = {.fd = in, .events = POLLIN};
+    int errnum;
+    int r = poll(&ready, 1, PATIENCE_SECONDS * 1000);
+
+    if (r <= 0)
+        return r == 0 ? -ETIMEDOUT : -errno;
+    return read(in, &errnum, sizeof(errnum)) == (ssize_t)sizeof(errnum) ? -errnum : -EIO;
+}
+
+static int await_command(const struct mountinfo *mount, int in)
+{
+    int r = await_answer(in);
+    if (r < 0)
+        return r;
+    while ((r = await_answer(in)) == -ETIMEDOUT || r == -EINTR) {
+        auto_bytes status = BYTES_EMPTY;
+        if (r == -ETIMEDOUT && mounted_read(mount, "status", &status, NULL) == -ETIMEDOUT)
+            break;
+    }
+    return r;
+}
+
 int mounted_command(const struct mountinfo *mount, const char *command)
 {
     auto_free char *path = NULL;
-    size_t length = strlen(command);
+    int pipe_fds[2];
 
     if (asprintf(&path, "%s/.weightfs/control", mount->point) < 0) {
         path = NULL;
         return -ENOMEM;
     }
-    auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return -errno;
-    return write(fd, command, length) < 0 ? -errno : 0; /* in one piece, and never again */
+    pid_t child = fork();
+    if (child == 0)
+        command_in_child(path, command, pipe_fds[1]);
+    int r = child < 0 ? -errno : 0;
+    close(pipe_fds[1]);
+    if (r == 0)
+        r = await_command(mount, pipe_fds[0]);
+    close(pipe_fds[0]);
+    if (child > 0) {
+        kill(child, SIGKILL);
+        waitpid(child, NULL, r == -ETIMEDOUT ? WNOHANG : 0);
+    }
+    return r;
 }
 
 void mounted_add_word(struct bytes *command, const char *word)

@@ -21,8 +21,12 @@ int mounted_find(const char *path, struct mountinfo *ret_mount);
  */
 int mounted_read(const struct mountinfo *mount, const char *name, struct bytes *out, struct wfs_error *err);
 
-/* Writes one command to control and waits for its answer, however long that takes. 0 or a negative errno. */
+/* Writes one command to control and waits for its answer, as long as the daemon answers other questions. 0 or
+ * a negative errno, -ETIMEDOUT where it does not. */
 int mounted_command(const struct mountinfo *mount, const char *command);
+
+/* The sentence for an errno of the two. */
+int mounted_explain(const struct mountinfo *mount, int r, struct wfs_error *err);
 
 /* A word of a command, quoted. */
 void mounted_add_word(struct bytes *command, const char *word);

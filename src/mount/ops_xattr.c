@@ -8,6 +8,7 @@
 #include "mount/ops.h"
 
 #include <string.h>
+#include <sys/xattr.h>
 
 #define PREFIX "user.safetensors."
 
@@ -121,16 +122,26 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
     reply_value(req, r, &value, size);
 }
 
+static int check_flags(struct stage *stage, struct entry *entry, const char *name, int flags)
+{
+    auto_bytes value = BYTES_EMPTY;
+    bool is_there = flags && stage_xattr_get(stage, entry, name, &value) == 0;
+
+    if (is_there && (flags & XATTR_CREATE))
+        return -EEXIST;
+    return !is_there && (flags & XATTR_REPLACE) ? -ENODATA : 0;
+}
+
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
     struct session *session = session_of(req);
 
-    (void)flags;
     closing_wait(session, ino);
     int r = check_change(ino, name);
     if (r == 0) {
         struct entry *entry = node_get(session->nodes, ino);
-        r = entry ? stage_xattr_set(session->stage, entry, name, value, size) : -ESTALE;
+        r = entry ? check_flags(session->stage, entry, name, flags) : -ESTALE;
+        r = r < 0 ? r : stage_xattr_set(session->stage, entry, name, value, size);
         entry_unref(entry);
     }
     reply_status(req, r);

@@ -36,13 +36,19 @@ static struct image *render(struct stage *stage)
     struct metadata_map metadata;
     auto_bytes out = BYTES_EMPTY;
 
-    if (plan_collect(stage, &plan, NULL) < 0 || plan_place(stage, &plan, NULL) < 0)
+    if (plan_collect(stage, &plan, NULL) < 0)
+        return NULL;
+    int placed = plan_place(stage, &plan, NULL);
+    if (placed == -ENOMEM)
         return NULL;
     auto_free struct wfs_tensor *tensors = calloc(plan.count + 1, sizeof(*tensors));
     if (!tensors || pending_metadata(stage, &metadata) < 0)
         return NULL;
-    for (size_t i = 0; i < plan.count; i++)
+    for (size_t i = 0; i < plan.count; i++) {
         tensors[i] = plan.items[i].tensor;
+        if (placed < 0) /* together they are larger than any file: there is no place to tell */
+            tensors[i].begin = tensors[i].end = 0;
+    }
     document_encode(tensors, plan.count, &metadata, &out);
     free(metadata.pairs);
 

@@ -194,7 +194,7 @@ static int json_staging(struct stage *stage, struct bytes *out)
     json_bool(out, "metadata_changed", stage->metadata_staged);
     json_key(out, "metadata");
     bytes_char(out, '[');
-    if (report_map(stage, json_pair, out) < 0)
+    if (stage->commit_state != COMMIT_RUNNING && report_map(stage, json_pair, out) < 0)
         return -ENOMEM;
     bytes_char(out, ']');
     json_key(out, "scratch");
@@ -262,7 +262,7 @@ int stage_report_json(struct stage *stage, const struct stage_face *face, struct
     json_key(out, "mountpoint");
     bytes_json_path(out, face->mountpoint);
     json_key(out, "source");
-    bytes_json_path(out, face->source);
+    bytes_json_path(out, report_source(stage, face));
     json_key(out, "pid");
     if (face->pid)
         bytes_u64(out, (uint64_t)face->pid);

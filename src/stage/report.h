@@ -25,6 +25,9 @@ struct change {
 /* In natural order; *ret_changes is malloc'd. */
 int report_changes(struct stage *stage, struct change **ret_changes, size_t *ret_count);
 
+/* The file that is served: a commit may have put it elsewhere than it was. */
+const char *report_source(const struct stage *stage, const struct stage_face *face);
+
 /* What status counts: a rename is one change. */
 size_t report_count(struct stage *stage);
 

@@ -151,6 +151,11 @@ void report_scratch(const struct stage *stage,
     }
 }
 
+const char *report_source(const struct stage *stage, const struct stage_face *face)
+{
+    return face->source && stage->generation_number == 0 ? face->source : stage->path;
+}
+
 size_t report_count(struct stage *stage)
 {
     auto_free struct change *changes = NULL;

@@ -13,11 +13,14 @@
 
 /* Padding of names and declarations, as long as most are short. */
 #define COLUMN_MAX 48u
+#define PAIRS_TOLD 100u /* keys of __metadata__; the rest is counted */
 
 struct page {
     struct bytes *out;
     const struct stage_face *face;
+    const char *source;
     size_t width; /* of the widest name */
+    size_t pairs; /* of __metadata__ */
 };
 
 static void put_declaration(struct bytes *out, const struct wfs_tensor *tensor, bool has_dtype,
@@ -94,6 +97,8 @@ static void say_pair(void *context, const struct metadata_pair *from, const stru
     struct page *page = context;
     const struct metadata_pair *pair = from ? from : to;
 
+    if (page->pairs++ >= PAIRS_TOLD)
+        return;
     bytes_printf(page->out, "  metadata  %s: ", printable(pair->key, pair->key_length).text);
     if (from)
         bytes_printf(page->out, "\"%s\"", printable(from->value, from->value_length).text);
@@ -108,6 +113,8 @@ static int say_map(struct stage *stage, struct page *page)
     size_t begin = page->out->length;
     int r = report_map(stage, say_pair, page);
 
+    if (page->pairs > PAIRS_TOLD)
+        bytes_printf(page->out, "  metadata  and %zu more keys\n", page->pairs - PAIRS_TOLD);
     if (r == 0 && stage->metadata_staged && page->out->length == begin)
         bytes_printf(page->out, "  metadata  the empty map: %s\n",
                      stage->metadata.present ? "added" : "removed");
@@ -117,8 +124,8 @@ static int say_map(struct stage *stage, struct page *page)
 /* The way on, as git tells it. */
 static void say_what_next(struct stage *stage, struct page *page, size_t total)
 {
-    const char *model = page->face->mountpoint ? page->face->mountpoint : page->face->source;
-    struct printable shown = printable_string(model ? model : stage->path);
+    const char *model = page->face->mountpoint;
+    struct printable shown = printable_string(model ? model : report_source(stage, page->face));
 
     bytes_printf(page->out, "%zu staged change%s, kept in %s\n", total, total == 1 ? "" : "s",
                  printable_string(stage->spool ? stage->spool_path : "memory").text);
@@ -159,7 +166,7 @@ static void say_problems(struct page *page, const struct problem_list *problems)
         auto_bytes remedy = BYTES_EMPTY;
         bytes_printf(page->out, "%s: %s\n", problem->is_warning ? "warning" : "problem",
                      problem->message ? problem->message : wfs_code_name(problem->code));
-        remedy_print(&remedy, problem, page->face->mountpoint, page->face->source);
+        remedy_print(&remedy, problem, page->face->mountpoint, page->source);
         if (remedy.length > 0 && !remedy.failed) {
             bytes_string(page->out, "    ");
             bytes_append(page->out, remedy.data, remedy.length);
@@ -221,7 +228,9 @@ int stage_report_text(struct stage *stage, const struct stage_face *face, struct
     struct page page = {.out = out, .face = face};
     auto_lock(&stage->lock);
 
-    bytes_printf(out, "model: %s\n", printable_string(face->source ? face->source : stage->path).text);
+    page.source = report_source(stage, face);
+
+    bytes_printf(out, "model: %s\n", printable_string(report_source(stage, face)).text);
     if (face->mountpoint)
         bytes_printf(out, "mounted at: %s (pid %d)\n", printable_string(face->mountpoint).text, face->pid);
     bytes_printf(out, "generation: %" PRIu64 ", %zu tensors\n", stage->generation_number,

@@ -16,7 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#define OPEN_FILES_MAX 256u /* semantics.md 1: 10,000 staged tensors work under `ulimit -n 512` */
+#define OPEN_FILES_MAX 256u /* docs/staging.md 7: 10,000 staged tensors work under `ulimit -n 512` */
 #define DATA_NAME      "%08" PRIu32 ".bytes"
 #define DATA_NAME_SIZE 24
 #define LOCK_ATTEMPTS  8
@@ -122,6 +122,77 @@ static int spool_lock(struct spool *spool, const char *mountpoint, struct wfs_er
     return 0;
 }
 
+/* The number of a data file, or 0. */
+static uint32_t data_number(const char *name)
+{
+    char canonical[DATA_NAME_SIZE];
+    uint32_t number;
+
+    if (sscanf(name, "%" SCNu32, &number) != 1 || number == 0) // NOLINT(cert-err34-c): compared in full below
+        return 0;
+    (void)snprintf(canonical, sizeof(canonical), DATA_NAME, number);
+    return strcmp(name, canonical) == 0 ? number : 0;
+}
+
+static DIR *open_listing(int dirfd)
+{
+    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (!listing && fd >= 0)
+        close(fd);
+    return listing;
+}
+
+/* Whether a file of the directory is one that a spool makes. */
+static bool is_ours(const char *name)
+{
+    static const char *const names[] = {".", "..", LOCK_NAME, JOURNAL_NAME, JOURNAL_NEW_NAME, ".gitignore"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return data_number(name) != 0;
+}
+
+static int refuse_foreign_files(int dirfd, const char *name, struct wfs_error *err)
+{
+    const struct dirent *item;
+    DIR *listing = open_listing(dirfd);
+    int r = 0;
+
+    while (listing && r == 0 && (item = readdir(listing)) != NULL) { // NOLINT(concurrency-mt-unsafe): our own
+        if (!is_ours(item->d_name))
+            r = error_rule(
+                err, WFS_CODE_NOT_PERMITTED,
+                "the staging directory %s holds '%s', which is no file of weightfs: choose one that is "
+                "empty or not there",
+                printable_string(name).text, printable_string(item->d_name).text);
+    }
+    if (listing)
+        (void)closedir(listing);
+    return r;
+}
+
+/* Nobody else may write there, and no file in it is somebody's. One of our own that is open to others is
+ * closed to them. */
+static int make_private(int dirfd, const char *name, struct wfs_error *err)
+{
+    struct stat st;
+
+    if (fstat(dirfd, &st) < 0)
+        return error_errno(err, errno, "cannot look at the staging directory %s",
+                           printable_string(name).text);
+    bool is_open = (st.st_mode & 077) != 0;
+    if (st.st_uid != geteuid() && (geteuid() != 0 || is_open))
+        return error_rule(err, WFS_CODE_NOT_PERMITTED, "the staging directory %s belongs to user %ld",
+                          printable_string(name).text, (long)st.st_uid);
+    int r = refuse_foreign_files(dirfd, name, err);
+    if (r == 0 && is_open && fchmod(dirfd, 0700) < 0)
+        r = error_errno(err, errno, "cannot make the staging directory %s private",
+                        printable_string(name).text);
+    return r;
+}
+
 static int open_once(const struct spool_place *place, const char *mountpoint, struct spool **ret_spool,
                      struct wfs_error *err)
 {
@@ -135,7 +206,8 @@ static int open_once(const struct spool_place *place, const char *mountpoint, st
     if (spool->dirfd < 0)
         return error_errno(err, errno, "cannot open the staging directory %s",
                            printable_string(place->name).text);
-    int r = spool_lock(spool, mountpoint, err);
+    int r = make_private(spool->dirfd, place->name, err);
+    r = r < 0 ? r : spool_lock(spool, mountpoint, err);
     if (r < 0)
         return r;
     *ret_spool = take_ptr(spool);
@@ -249,27 +321,6 @@ void spool_keep_number(struct spool *spool, uint32_t number)
     auto_lock(&spool->lock);
     if (number >= spool->next_number)
         spool->next_number = number + 1;
-}
-
-/* The number of a data file, or 0. */
-static uint32_t data_number(const char *name)
-{
-    char canonical[DATA_NAME_SIZE];
-    uint32_t number;
-
-    if (sscanf(name, "%" SCNu32, &number) != 1 || number == 0) // NOLINT(cert-err34-c): compared in full below
-        return 0;
-    (void)snprintf(canonical, sizeof(canonical), DATA_NAME, number);
-    return strcmp(name, canonical) == 0 ? number : 0;
-}
-
-static DIR *open_listing(int dirfd)
-{
-    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (!listing && fd >= 0)
-        close(fd);
-    return listing;
 }
 
 void spool_sweep(struct spool *spool, bool (*is_used)(void *context, uint32_t number), void *context)

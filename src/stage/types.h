@@ -11,11 +11,15 @@
  * the journal, and only then swaps it in. So a failing journal leaves everything as it was.
  *
  * Locks, in the order in which they are taken:
- *   gate          read side: one change; write side: freezing staging for a commit. Never waited for: a
- * change that meets a commit gets -EBUSY content_lock  of one entry: serialises what moves its bytes (may be
- * held during long copies) lock          of the stage: names, states, sizes, times, counts. Held for memory
- * work and journal appends only An entry's state changes only with both its content_lock and the stage's lock
- * held, so either is enough to read it.
+ *
+ *   - gate: its read side is one change, its write side the freezing of staging for a commit. Never waited
+ * for: a change that meets a commit gets -EBUSY.
+ *   - content_lock of one entry: serialises what moves its bytes; may be held during long copies.
+ *   - lock of the stage: names, states, sizes, times, counts; held for memory work and journal appends only.
+ *
+ * An entry's state changes under the stage's lock. Its content (where the bytes are) changes only with its
+ * content_lock held, too, so that either is enough to read it; all else may change under the stage's lock
+ * alone (state_take() writes no content that stays the same), and is read under it.
  */
 #ifndef STAGE_TYPES_H
 #define STAGE_TYPES_H

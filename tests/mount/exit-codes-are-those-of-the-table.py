@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# semantics 6, row by row, for the command line; each refusal is one sentence on stderr that begins with `weightfs: `.
+# docs/staging.md 9, row by row, for the command line; each refusal is one sentence on stderr that begins with `weightfs: `.
 from wfs import *
 
 requires("fuse")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# semantics 7: the keys, their types, JSON Lines for verbs that list; keys may be added, none may be missing.
+# docs/staging.md 10: the keys, their types, JSON Lines for verbs that list; keys may be added, none may be missing.
 from wfs import *
 
 requires("fuse")

@@ -25,6 +25,7 @@ write("real.safetensors", original)
 with stage("link.safetensors", "--replace-link") as m:
     m.commit()
     equal((os.path.islink("link.safetensors"), read("real.safetensors"), parse("link.safetensors")[1]["a"][2]), (False, original, bytes(40)), "--replace-link")
+    equal(m.status()["source"], os.path.abspath("link.safetensors"), "source after --replace-link")
 
 # A hard link: replaced under this name, the message counts the others.
 os.link("real.safetensors", "hard.safetensors")

@@ -146,3 +146,16 @@ with Mount("m.safetensors") as m:
         os.getxattr(m.staged("layers.0.w"), "user.nothing")
     m.umount("--discard")
 equal(read("m.safetensors"), build(wanted, {"format": "pt"}), "source")
+
+# XATTR_CREATE and XATTR_REPLACE
+save("x.safetensors", {"a": tensor("F32", [4])})
+with Mount("x.safetensors", "xmnt") as m:
+    write(m.staged("new"), b"1234")
+    with raises("ENODATA"):
+        os.setxattr(m.staged("new"), "user.safetensors.dtype", b"F32", os.XATTR_REPLACE)
+    os.setxattr(m.staged("new"), "user.safetensors.dtype", b"F32", os.XATTR_CREATE)
+    with raises("EEXIST"):
+        os.setxattr(m.staged("new"), "user.safetensors.dtype", b"U8", os.XATTR_CREATE)
+    equal(os.getxattr(m.staged("new"), "user.safetensors.dtype"), b"F32", "after a refusal")
+    os.setxattr(m.staged("new"), "user.safetensors.dtype", b"U8", os.XATTR_REPLACE)
+    equal(os.getxattr(m.staged("new"), "user.safetensors.dtype"), b"U8", "after XATTR_REPLACE")

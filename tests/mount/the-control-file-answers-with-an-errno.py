@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# semantics 6: what write(2) to .weightfs/control returns, and that the status file says the rest.
+# docs/staging.md 9: what write(2) to .weightfs/control returns, and that the status file says the rest.
 from wfs import *
 
 requires("fuse")

@@ -37,3 +37,23 @@ equal(sorted(os.listdir("out")), ["new.safetensors"], "files beside the output")
 # An output below the mount point can never be reached.
 equal(weightfs("mount", "-o", "output=mnt/x.safetensors", "m.safetensors", "mnt", code=None).code in (2, 3), True, "refused")
 equal(os.path.ismount("mnt"), False, "mounted")
+
+# A directory that is there: our own and empty is taken and closed to others; one with files of somebody, or somebody's, is refused.
+os.mkdir("own")
+os.chmod("own", 0o777)
+with Mount("m.safetensors", "mnt", "-o", "staging=own") as m:
+    write(m.staged("a"), bytes(40))
+    equal(stat.S_IMODE(os.stat("own").st_mode), 0o700, "mode of an own directory")
+    m.control("discard")
+os.mkdir("used")
+write("used/.gitignore", b"mine")
+write("used/notes.txt", b"mine")
+contains(one_sentence(weightfs("mount", "-o", "staging=used", "m.safetensors", "mnt", code=3).err), "notes.txt")
+equal(sorted(os.listdir("used")), [".gitignore", "notes.txt"], "files of a foreign directory")
+equal(read("used/.gitignore"), b"mine", "a foreign file")
+if os.geteuid() == 0:
+    os.mkdir("foreign")
+    os.chown("foreign", 1234, 1234)
+    os.chmod("foreign", 0o777)
+    contains(one_sentence(weightfs("mount", "-o", "staging=foreign", "m.safetensors", "mnt", code=3).err), "1234")
+    equal((os.listdir("foreign"), stat.S_IMODE(os.stat("foreign").st_mode)), ([], 0o777), "a foreign directory")
