@@ -59,4 +59,5 @@ with Mount("m.safetensors") as m:  # nothing was asked yet
     wait_for(lambda: not os.path.ismount("mnt"), "the mount's end")
     wait_for(lambda: has_ended(pid), "the daemon's end")
 with Mount("m.safetensors") as m:
+    equal(m.changes(), {"a": "replaced"}, "edits")
     m.umount("--discard")
