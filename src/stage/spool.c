@@ -157,7 +157,8 @@ static bool is_ours(const char *name)
 static int refuse_foreign_files(int dirfd, const char *name, struct wfs_error *err)
 {
     const struct dirent *item;
-    DIR *listing = open_listing(dirfd);
+    bool is_in_use = faccessat(dirfd, LOCK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    DIR *listing = is_in_use ? NULL : open_listing(dirfd);
     int r = 0;
 
     while (listing && r == 0 && (item = readdir(listing)) != NULL) { // NOLINT(concurrency-mt-unsafe): our own
