@@ -132,4 +132,6 @@ finally:
     codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
 print(did)
 equal(codes, [0] * READERS, "exit codes of the readers")
+pid = m.pid()
 m.umount("--discard")
+wait_for(lambda: has_ended(pid), "the daemon's end", 30)

@@ -35,5 +35,7 @@ for number in range(ROUNDS):
     equal(mounts[loser].changes(), {loser: "replaced"}, "the loser's edits")
     equal(read(mounts[loser].staged(loser))[:1], bytes([number % 255 + 1]), "the loser's bytes")
     for m in mounts.values():
+        pid = m.pid()
         m.umount("--discard")
+        wait_for(lambda: has_ended(pid), "the daemon's end", 30)
 print(wins)

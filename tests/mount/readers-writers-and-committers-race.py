@@ -232,5 +232,7 @@ for name in ("w0.0", "w0.3"):
         write(m.staged(name), filled(1))
 expected = {name: (dtype, shape, read(m.staged(name))) for name, (dtype, shape, _) in model().items()}
 m.commit()
+pid = m.pid()
 m.umount()
+wait_for(lambda: has_ended(pid), "the daemon's end", 30)
 judge("m.safetensors", expected, {"format": "pt"})
