@@ -47,7 +47,7 @@ def staged_files(mount):
         document = None  # a document that cannot be applied is shown as it was written, and is a problem
     tensors = {}
     for name in os.listdir(mount.staging + "/tensors"):
-        entry = declared(mount.staged(name)) if document is None else document.get(name, UNDECLARED)
+        entry = (document or {}).get(name) or declared(mount.staged(name))
         tensors[name] = entry["dtype"], entry["shape"], read(mount.staged(name))
     return tensors, (document or {}).get("__metadata__", {})
 
