@@ -14,14 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LARGE_BLOCK (4 << 20)
+#define LARGE_BLOCK (1 << 20) /* above the size of a request */
 
 /* Blocks as large as a header go back to the system when they are freed. Otherwise glibc raises that limit
- * with the first one and keeps the later ones, so that a daemon would hold several headers for nothing. */
+ * with the first one and keeps the later ones: a daemon would hold several headers for nothing, and each of its
+ * threads the largest document that it ever made. */
 static void keep_no_large_blocks(void)
 {
 #ifdef M_MMAP_THRESHOLD
-    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK); // NOLINT(concurrency-mt-unsafe): before any thread
 #endif
 }
 

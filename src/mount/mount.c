@@ -16,7 +16,6 @@
 #include "mount/watch.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -194,16 +193,11 @@ static void tell_what_stays(const struct session *session, const struct mount_li
     listener->note(listener->context, line);
 }
 
-/* By default the first large block that is freed teaches malloc() to keep the next: then every thread would
- * go on holding the largest document that it ever made. Above the size of a request. */
-#define RETURNED_TO_SYSTEM (1 << 20)
-
 int mount_serve(const struct mount_options *options, const struct mount_listener *listener,
                 struct wfs_error *err)
 {
     struct session *session;
 
-    mallopt(M_MMAP_THRESHOLD, RETURNED_TO_SYSTEM);
     mount_reserve_stdio();
     watch_prepare_signals();
     int r = session_open(options, listener, &session, err);
