@@ -17,8 +17,8 @@
 #define LARGE_BLOCK (1 << 20) /* above the size of a request */
 
 /* Blocks as large as a header go back to the system when they are freed. Otherwise glibc raises that limit
- * with the first one and keeps the later ones: a daemon would hold several headers for nothing, and each of its
- * threads the largest document that it ever made. */
+ * with the first one and keeps the later ones: a daemon would hold several headers for nothing, and each of
+ * its threads the largest document that it ever made. */
 static void keep_no_large_blocks(void)
 {
 #ifdef M_MMAP_THRESHOLD
