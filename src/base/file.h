@@ -55,9 +55,9 @@ void file_release(struct file *file);
 /* -ESTALE when the file was changed or cut in place since it was opened; replaced by rename is no change. */
 int file_check(struct file *file);
 
-/* A pool for files below `dirfd` (borrowed; must outlive the pool). */
+/* A pool for files below `dirfd` (duplicated). */
 int file_pool_new(int dirfd, unsigned limit, struct file_pool **ret_pool);
-void file_pool_free(struct file_pool *pool); /* every file of it must be gone */
+void file_pool_free(struct file_pool *pool); /* files of it that are still referred to stay usable */
 
 /* A file of the pool, called `name` (copied): created empty with mode 0600 when `create`, else expected to
  * exist. */

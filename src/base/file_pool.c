@@ -10,7 +10,8 @@
 
 struct file_pool {
     pthread_mutex_t mutex;
-    int dirfd;
+    unsigned references; /* the owner's, and one of each file */
+    int dirfd;           /* a duplicate: files may outlive the owner's */
     unsigned limit;
     unsigned open_count;
     struct file *oldest; /* idle files, by last use */
@@ -207,32 +208,56 @@ int file_pool_new(int dirfd, unsigned limit, struct file_pool **ret_pool)
     struct file_pool *pool = calloc(1, sizeof *pool);
     if (!pool)
         return -ENOMEM;
+    pool->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
+    if (pool->dirfd < 0) {
+        int r = -errno;
+        free(pool);
+        return r;
+    }
     pthread_mutex_init(&pool->mutex, NULL);
-    pool->dirfd = dirfd;
+    pool->references = 1;
     pool->limit = limit;
     *ret_pool = pool;
     return 0;
 }
 
-void file_pool_free(struct file_pool *pool)
+static void pool_enter(struct file_pool *pool)
 {
-    if (!pool)
+    auto_lock(&pool->mutex);
+    pool->references++;
+}
+
+static void pool_leave(struct file_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    bool was_last = --pool->references == 0;
+    pthread_mutex_unlock(&pool->mutex);
+    if (!was_last)
         return;
+    close(pool->dirfd);
     pthread_mutex_destroy(&pool->mutex);
     free(pool);
+}
+
+void file_pool_free(struct file_pool *pool)
+{
+    if (pool)
+        pool_leave(pool);
 }
 
 /* Nobody else knows the file any more. */
 static void pool_file_free(struct file *file)
 {
+    struct file_pool *pool = file->pool;
     if (file->unlink_on_last)
-        unlinkat(file->pool->dirfd, file->name, 0);
+        unlinkat(pool->dirfd, file->name, 0);
     else if (file->fd >= 0 && file->is_dirty)
         io_sync(file->fd);
     if (file->fd >= 0) {
-        auto_lock(&file->pool->mutex);
+        auto_lock(&pool->mutex);
         close_descriptor(file);
     }
+    pool_leave(pool);
     pthread_mutex_destroy(&file->syncing);
     free(file->name);
     free(file);
@@ -248,6 +273,7 @@ static struct file *pool_file_new(struct file_pool *pool, const char *name)
         return NULL;
     file->fd = -1;
     file->pool = pool;
+    pool_enter(pool);
     atomic_init(&file->references, 1);
     pthread_mutex_init(&file->syncing, NULL);
     return take_ptr(file);

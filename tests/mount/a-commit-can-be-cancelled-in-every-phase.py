@@ -9,6 +9,7 @@ import pty  # noqa: E402
 import re  # noqa: E402
 import threading  # noqa: E402
 
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"  # which does not work under strace
 SIZE = 40 << 20
 SECOND = 1_000_000
 # What is delayed, so that a commit stays in its phase for a while: its first fsync is that of the staged file, its fifth that of the new one.

@@ -8,6 +8,7 @@ requires("fuse")
 import re  # noqa: E402
 
 MANY = {f"t{i}": tensor("U8", [100 + i], i) for i in range(300)}
+TRIES = 3  # the kernel may drop clean pages whenever it likes
 KEPT, CHANGED = tensor("F32", [1 << 18], 1), tensor("F32", [1 << 18], 2)
 save("m.safetensors", {**MANY, "kept": KEPT, "changed": CHANGED})
 os.mkdir("mnt")
@@ -70,19 +71,25 @@ try:
         with Asked() as cold:
             before = read(path)
         equal(cold.count("READ", path) > 0, True, f"reading {path}")
-        with Asked() as warm:
-            equal(read(path), before, path)
+        for _ in range(TRIES):
+            with Asked() as warm:
+                equal(read(path), before, path)
+            if warm.count("READ") == 0:
+                break
         equal(warm.count("READ"), 0, f"reading {path} again")
 
     # and, where nothing changed, across a commit
     number = os.stat("mnt/tensors/kept").st_ino
-    data = pattern(1 << 20, 77)
-    write("mnt/staging/tensors/changed", data)
-    weightfs("commit", "mnt")
-    equal(os.stat("mnt/tensors/kept").st_ino, number, "inode of a tensor that did not change")
-    with Asked() as kept:
-        equal(read("mnt/tensors/kept"), KEPT[2], "a tensor that did not change")
-        equal(read("mnt/npy/kept.npy")[-len(KEPT[2]):], KEPT[2], "the same as .npy")
+    for attempt in range(TRIES):
+        data = pattern(1 << 20, 77 + attempt)
+        write("mnt/staging/tensors/changed", data)
+        weightfs("commit", "mnt")
+        equal(os.stat("mnt/tensors/kept").st_ino, number, "inode of a tensor that did not change")
+        with Asked() as kept:
+            equal(read("mnt/tensors/kept"), KEPT[2], "a tensor that did not change")
+            equal(read("mnt/npy/kept.npy")[-len(KEPT[2]):], KEPT[2], "the same as .npy")
+        if kept.count("READ") == 0:
+            break
     equal(kept.count("READ"), 0, "reading a tensor that did not change")
     with Asked() as changed:
         equal(read("mnt/tensors/changed"), data, "a tensor that changed")

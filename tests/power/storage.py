@@ -19,6 +19,7 @@ SECTOR = 512
 
 BLKFLSBUF = 0x1261
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
+MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 libc = ctypes.CDLL(None, use_errno=True)
@@ -38,6 +39,11 @@ def own_namespace():
     """Mounts of this process are its own from here on, and go when it does."""
     check(libc.unshare(CLONE_NEWNS), "unshare")
     check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "private mounts")
+    # A copy of somebody's mount would keep the daemon alive after they unmounted.
+    with open("/proc/self/mountinfo", "rb") as mounts:
+        for line in mounts:
+            if b" - fuse.weightfs " in line:
+                libc.umount2(line.split()[4].decode("unicode_escape").encode("latin-1"), MNT_DETACH)
 
 
 class Boots:

@@ -370,6 +370,25 @@ START_TEST(a_file_to_be_unlinked_goes_with_its_last_reference)
 
 END_TEST
 
+START_TEST(a_file_may_outlive_its_pool)
+{
+    int before = count_descriptors();
+    int dirfd = fcntl(scratch.fd, F_DUPFD_CLOEXEC, 0);
+    struct file_pool *short_lived = NULL;
+    struct file *file = NULL;
+    ck_assert_int_eq(file_pool_new(dirfd, 1, &short_lived), 0);
+    ck_assert_int_eq(file_pool_open(short_lived, "a", true, &file, NULL), 0);
+    file_pool_free(short_lived);
+    close(dirfd);
+    write_through(file, "x");
+    file_unlink_on_last(file);
+    file_unref(file);
+    ck_assert_int_eq(scratch_count(&scratch), 0);
+    ck_assert_int_eq(count_descriptors(), before);
+}
+
+END_TEST
+
 /* --- many threads --- */
 
 #define SHARED 12
@@ -506,6 +525,7 @@ int main(void)
         a_sync_that_fails_while_another_file_is_opened_is_latched,
         the_first_latched_error_stays,
         a_file_to_be_unlinked_goes_with_its_last_reference,
+        a_file_may_outlive_its_pool,
         threads_share_a_pool,
         threads_create_and_drop_files_at_once,
         who_syncs_a_file_that_is_being_synced_waits_for_it,

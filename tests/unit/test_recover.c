@@ -267,7 +267,7 @@ END_TEST
 START_TEST(a_document_of_which_a_write_failed_says_nothing)
 {
     struct stage_handle *handle = open_file(PLACE_ROOT, "metadata.json", O_WRONLY | O_TRUNC);
-    write_all(handle, "{\"__metadata__\":{\"a\":\"b\"}}", 28, 0);
+    write_all(handle, "{\"__metadata__\":{\"a\":\"b\"}}", 26, 0);
     file_latch(model.stage->document->state.content.spool, EIO);
     stage_release(handle);
     ck_assert_str_eq(problems(), "DocumentInvalid");
