@@ -4,11 +4,11 @@
 # wholly or not at all; nothing else is touched; and the next try succeeds. EVERY=N looks at every N-th call only.
 import io
 
-import numpy
-
 from injection import *
 
-requires("fuse", "root")
+requires("fuse", "root", "python:numpy")
+import numpy  # noqa: E402
+
 every = int(os.environ.get("EVERY", "1"))
 sweep = Sweep()
 os.mkdir("plain")
