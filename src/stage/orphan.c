@@ -29,69 +29,9 @@ static int on_base(void *context, const struct record_base *base)
     return 0;
 }
 
-static int on_live(void *context, struct key key, struct record_state *state)
-{
-    (void)context, (void)key, (void)state;
-    return 0;
-}
-
-static int on_removed(void *context, struct key key, const struct declaration *last)
-{
-    (void)context, (void)key, (void)last;
-    return 0;
-}
-
-static int on_forget(void *context, struct key key)
-{
-    (void)context, (void)key;
-    return 0;
-}
-
-static int on_metadata(void *context, bool staged, const struct metadata_map *map)
-{
-    (void)context, (void)staged, (void)map;
-    return 0;
-}
-
-static int on_intent(void *context, const struct base_identity *identity)
-{
-    (void)context, (void)identity;
-    return 0;
-}
-
-static int on_item(void *context)
-{
-    (void)context;
-    return 0;
-}
-
-static int on_tensor(void *context, const struct record_tensor *tensor)
-{
-    (void)context, (void)tensor;
-    return 0;
-}
-
-static int on_map(void *context, const struct metadata_map *map)
-{
-    (void)context, (void)map;
-    return 0;
-}
-
 static int read_payload(void *context, const unsigned char *payload, size_t length, struct wfs_error *err)
 {
-    const struct record_sink sink = {
-        .context = context,
-        .base = on_base,
-        .live = on_live,
-        .removed = on_removed,
-        .forget = on_forget,
-        .metadata = on_metadata,
-        .intent = on_intent,
-        .drop = on_item,
-        .notes = on_item,
-        .tensor = on_tensor,
-        .map = on_map,
-    };
+    const struct record_sink sink = {.context = context, .base = on_base};
     return record_read(payload, length, &sink, err);
 }
 

@@ -34,6 +34,7 @@ struct record_tensor {
     uint64_t digest; /* of its bytes */
 };
 
+/* Whoever reads a journal. Items whose member is NULL are checked and told to nobody. */
 struct record_sink {
     void *context;
     int (*base)(void *context, const struct record_base *base);

@@ -191,7 +191,7 @@ static int read_base(struct cursor *cursor, const struct record_sink *sink)
     struct record_base base = {.identity = take_identity(cursor)};
     take_string(cursor, base.boot_id, sizeof(base.boot_id));
     take_string(cursor, base.target, sizeof(base.target));
-    return cursor->bad ? 0 : sink->base(sink->context, &base);
+    return cursor->bad || !sink->base ? 0 : sink->base(sink->context, &base);
 }
 
 static int read_live(struct cursor *cursor, const struct record_sink *sink)
@@ -202,7 +202,7 @@ static int read_live(struct cursor *cursor, const struct record_sink *sink)
     struct key key = take_key(cursor);
     int r = take_state(cursor, &record);
 
-    if (r == 0 && !cursor->bad)
+    if (r == 0 && !cursor->bad && sink->live)
         r = sink->live(sink->context, key, &record);
     state_clear(&record.state);
     return r;
@@ -214,7 +214,7 @@ static int read_removed(struct cursor *cursor, const struct record_sink *sink)
     struct key key = take_key(cursor);
     int r = take_declaration(cursor, &last);
 
-    return r < 0 || cursor->bad ? r : sink->removed(sink->context, key, &last);
+    return r < 0 || cursor->bad || !sink->removed ? r : sink->removed(sink->context, key, &last);
 }
 
 /* The pairs' strings are borrowed; the array is malloc'd. */
@@ -240,7 +240,7 @@ static int read_metadata(struct cursor *cursor, const struct record_sink *sink)
     bool staged = take_number_below(cursor, 2) == 1;
     int r = take_map(cursor, &map);
 
-    if (r == 0 && !cursor->bad)
+    if (r == 0 && !cursor->bad && sink->metadata)
         r = sink->metadata(sink->context, staged, &map);
     free(map.pairs);
     return r;
@@ -251,7 +251,7 @@ static int read_map(struct cursor *cursor, const struct record_sink *sink)
     struct metadata_map map;
     int r = take_map(cursor, &map);
 
-    if (r == 0 && !cursor->bad)
+    if (r == 0 && !cursor->bad && sink->map)
         r = sink->map(sink->context, &map);
     free(map.pairs);
     return r;
@@ -265,7 +265,7 @@ static int read_tensor(struct cursor *cursor, const struct record_sink *sink)
     int r = take_declaration(cursor, &tensor.declared);
     tensor.has_digest = take_number_below(cursor, 2) == 1;
     tensor.digest = take_number(cursor);
-    if (r == 0 && !cursor->bad)
+    if (r == 0 && !cursor->bad && sink->tensor)
         r = sink->tensor(sink->context, &tensor);
     declaration_clear(&tensor.declared);
     return r;
@@ -285,16 +285,16 @@ static int read_item(struct cursor *cursor, const struct record_sink *sink)
         return read_removed(cursor, sink);
     case ITEM_FORGET:
         key = take_key(cursor);
-        return cursor->bad ? 0 : sink->forget(sink->context, key);
+        return cursor->bad || !sink->forget ? 0 : sink->forget(sink->context, key);
     case ITEM_METADATA:
         return read_metadata(cursor, sink);
     case ITEM_INTENT:
         identity = take_identity(cursor);
-        return cursor->bad ? 0 : sink->intent(sink->context, &identity);
+        return cursor->bad || !sink->intent ? 0 : sink->intent(sink->context, &identity);
     case ITEM_DROP:
-        return sink->drop(sink->context);
+        return sink->drop ? sink->drop(sink->context) : 0;
     case ITEM_NOTES:
-        return sink->notes(sink->context);
+        return sink->notes ? sink->notes(sink->context) : 0;
     case ITEM_TENSOR:
         return read_tensor(cursor, sink);
     case ITEM_MAP:

@@ -290,6 +290,26 @@ START_TEST(what_the_sink_returns_is_handed_back)
 
 END_TEST
 
+START_TEST(a_sink_need_not_care_for_every_kind_of_item)
+{
+    auto_bytes payload = BYTES_EMPTY;
+    struct wfs_error err = {0};
+    const struct record_sink silent = {NULL};
+    const struct record_sink of_drops = {.drop = tell_drop};
+    bytes_clear(&told);
+    put_everything(&payload);
+    ck_assert_int_eq(record_read((unsigned char *)payload.data, payload.length, &silent, &err), 0);
+    ck_assert_int_eq(record_read((unsigned char *)payload.data, payload.length, &of_drops, &err), 0);
+    bytes_char(&told, '\0');
+    ck_assert_str_eq(told.data, "drop;");
+    bytes_string(&payload, "F");
+    ck_assert_int_eq(record_read((unsigned char *)payload.data, payload.length, &silent, &err), -EIO);
+    ck_assert_int_eq(err.code, WFS_CODE_JOURNAL_DAMAGED);
+    bytes_clear(&told);
+}
+
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -299,6 +319,7 @@ int main(void)
         no_mutation_is_more_than_damage,
         impossible_members_are_damage,
         what_the_sink_returns_is_handed_back,
+        a_sink_need_not_care_for_every_kind_of_item,
     };
     return RUN_TESTS("record", tests);
 }
