@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "mount/closing.h"
 #include "mount/passthrough.h"
+#include "mount/watch.h"
 
 #include <fcntl.h>
 
@@ -96,6 +97,13 @@ static int find_image(struct session *session, struct handle *handle)
     return handle->image ? 0 : known ? -ENOMEM : -ESTALE;
 }
 
+/* -ESTALE when the file that a handle's model is in was changed in place. */
+static int check_origin(const struct handle *handle)
+{
+    struct file *source = generation_file(handle->origin.generation);
+    return source ? file_check(source) : 0;
+}
+
 static int open_model_file(struct session *session, uint64_t number, int flags, struct handle **ret_handle)
 {
     if (opens_for_writing(flags))
@@ -106,8 +114,7 @@ static int open_model_file(struct session *session, uint64_t number, int flags, 
     int r = find_image(session, handle);
     if (r < 0)
         return r;
-    struct file *source = generation_file(handle->origin.generation);
-    r = source ? file_check(source) : 0;
+    r = check_origin(handle);
     if (r < 0)
         return r;
     *ret_handle = take_ptr(handle);
@@ -127,6 +134,7 @@ static int open_status(struct session *session, uint64_t number, int flags, stru
         return -ENOMEM;
     if (number == NODE_STATUS_JSON && !stage_is_committing(session->stage))
         handle->tells_end = session->commits;
+    watch_look(session->watch);
     int r = session_status(session, number == NODE_STATUS_JSON, &text);
     if (r < 0)
         return r;
@@ -227,8 +235,10 @@ int handle_positional(struct session *session, struct handle *handle, struct sta
 /* From here on handle_close() is owed for it. */
 static void register_handle(struct session *session, struct handle *handle)
 {
-    auto_lock(&session->lock);
+    pthread_mutex_lock(&session->lock);
     LIST_INSERT_HEAD(&session->handles, handle, link);
+    pthread_mutex_unlock(&session->lock);
+    watch_opened(session->watch);
 }
 
 static int open_by_view(struct session *session, uint64_t number, int flags, pid_t pid,
@@ -300,10 +310,14 @@ void handle_close_all(struct session *session)
 
 int handle_image(struct session *session, struct handle *handle, struct image **ret_image)
 {
+    int r;
+
     switch (handle->kind) {
     case HANDLE_IMAGE:
-        *ret_image = image_ref(handle->image);
-        return 0;
+        r = number_view(handle->number) == VIEW_DOCUMENT ? check_origin(handle) : 0;
+        if (r == 0)
+            *ret_image = image_ref(handle->image);
+        return r;
     case HANDLE_PREVIEW:
         if (stage_change_count(session->stage) != handle->change)
             return -ESTALE;

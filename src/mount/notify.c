@@ -83,6 +83,7 @@ static void tell_of_changed_source(struct session *session)
     size_t count = generation_count(current.generation);
 
     forget_content(session, number_of(VIEW_WHOLE, current.number));
+    forget_content(session, number_of(VIEW_DOCUMENT, current.number));
     forget_content(session, preview_number(session));
     for (size_t i = 0; i < count; i++)
         for (size_t v = 0; v < sizeof(views) / sizeof(views[0]); v++)

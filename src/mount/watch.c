@@ -7,6 +7,7 @@
 #include "mount/control.h"
 #include "mount/mountpoint.h"
 #include "mount/notify.h"
+#include "stage/stage.h"
 
 #include <fuse_lowlevel.h>
 #include <poll.h>
@@ -20,6 +21,7 @@
 #define WAKE_SIGNAL       SIGUSR1
 #define WAKE_MILLISECONDS 20
 #define CALM_MILLISECONDS 300 /* between two rounds of invalidation while somebody writes to the source */
+#define LOOK_MILLISECONDS 500 /* between two looks at the source while a file is open */
 
 struct watch {
     struct session *session;
@@ -32,6 +34,8 @@ struct watch {
     atomic_bool stop;
     uint64_t watched; /* number of the generation whose file is watched; 0: none */
     int watch_id;
+    _Atomic uint64_t told; /* number of the generation whose file is known to have changed; 0: none */
+    atomic_bool is_asleep; /* no file is open: waits for events only */
 };
 
 static void on_wake(int signum)
@@ -94,18 +98,60 @@ static void drain(int fd)
         continue;
 }
 
-static void on_source_event(struct watch *watch)
+/* Whether the file that is served has no name any more. While a commit runs that may be its own doing. */
+static bool is_nameless(const struct watch *watch, struct file *source)
+{
+    struct stat st = {.st_nlink = 1};
+    int fd = file_acquire(source);
+
+    if (fd < 0)
+        return false;
+    (void)fstat(fd, &st);
+    file_release(source);
+    return st.st_nlink == 0 && !stage_is_committing(watch->session->stage);
+}
+
+/* Tells of a change in place, but, where `again` does not ask for it, of one only once: after it no page can
+ * come into the cache. Returns whether it told. */
+static bool look_at_source(struct watch *watch, bool again)
 {
     auto_current current = session_current(watch->session);
     struct file *source = generation_file(current.generation);
 
-    drain(watch->source_fd);
-    if (!source || file_check(source) != -ESTALE)
-        return;
+    if (!source || file_check(source) != -ESTALE) {
+        atomic_store(&watch->told, 0);
+        return false;
+    }
+    if (atomic_exchange(&watch->told, current.number) == current.number && !again)
+        return false;
     session_note(watch->session, NOTE_SOURCE,
                  "the model file was changed in place: reading it answers ESTALE until it is mounted again");
     notifier_source_changed(watch->session->notifier);
-    poll(&(struct pollfd){.fd = watch->wake_fd, .events = POLLIN}, 1, CALM_MILLISECONDS);
+    return true;
+}
+
+/* A commit that ends meanwhile takes the note away, as it does with all that were about the file before. */
+static void look_at_name(struct watch *watch)
+{
+    auto_current current = session_current(watch->session);
+    struct file *source = generation_file(current.generation);
+
+    if (!source || !is_nameless(watch, source))
+        return;
+    auto_current after = session_current(watch->session);
+    if (after.number == current.number)
+        session_note(
+            watch->session, NOTE_SOURCE,
+            "the model file was removed, or replaced by another: the one that was mounted is served");
+}
+
+static void on_source_event(struct watch *watch)
+{
+    drain(watch->source_fd);
+    if (look_at_source(watch, true))
+        poll(&(struct pollfd){.fd = watch->wake_fd, .events = POLLIN}, 1, CALM_MILLISECONDS);
+    else
+        look_at_name(watch);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -126,6 +172,19 @@ static void end_session(struct watch *watch)
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
+/* What is stored through a mapping, or written on another machine, is no event of inotify: while a file is
+ * open, whose cached pages somebody may read, the source is looked at now and then. */
+static int patience(struct watch *watch)
+{
+    atomic_store(&watch->is_asleep, true);
+    pthread_mutex_lock(&watch->session->lock);
+    bool is_open = !LIST_EMPTY(&watch->session->handles);
+    pthread_mutex_unlock(&watch->session->lock);
+    if (is_open)
+        atomic_store(&watch->is_asleep, false);
+    return is_open ? LOOK_MILLISECONDS : -1;
+}
+
 static void *run(void *context)
 {
     struct watch *watch = context;
@@ -136,7 +195,10 @@ static void *run(void *context)
     };
 
     while (!watch->stop) {
-        if (poll(fds, 3, -1) < 0)
+        int count = poll(fds, 3, patience(watch));
+        if (count == 0)
+            (void)look_at_source(watch, false);
+        if (count <= 0)
             continue;
         if (fds[1].revents) {
             end_session(watch);
@@ -204,6 +266,18 @@ int watch_new(struct session *session, unsigned major, unsigned minor, struct wa
 void watch_generation(struct watch *watch)
 {
     wake(watch);
+}
+
+void watch_opened(struct watch *watch)
+{
+    if (watch && atomic_exchange(&watch->is_asleep, false))
+        wake(watch);
+}
+
+void watch_look(struct watch *watch)
+{
+    if (watch)
+        (void)look_at_source(watch, false);
 }
 
 void watch_free(struct watch *watch)

@@ -21,7 +21,13 @@ int watch_new(struct session *session, unsigned major, unsigned minor, struct wa
 /* There is a new generation: its file is watched from now on. */
 void watch_generation(struct watch *watch);
 
-/* After the loop. NULL allowed. */
+/* A file was opened; `watch` may be NULL here and below. */
+void watch_opened(struct watch *watch);
+
+/* Looks at once whether the source was changed, so that a status that is written next tells it. */
+void watch_look(struct watch *watch);
+
+/* After the loop. */
 void watch_free(struct watch *watch);
 
 #endif
