@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/diff_bytes.h"
 #include "format/name.h"
+#include "format/name_table.h"
 #include "format/shape.h"
 
 #include <json-c/json.h>
@@ -167,46 +168,113 @@ static int compare_tensor(struct pair_of_files *files, const struct wfs_tensor *
     return 0;
 }
 
-static struct json_object *value_object(const struct wfs_header *header, const char *key, size_t length)
+/* --- their maps --- */
+
+/* __metadata__ of a file, and which of its pairs has a key. */
+struct map {
+    const struct wfs_header *header;
+    struct name_table keys;
+};
+
+struct map_pair {
+    const char *key, *value;
+    size_t key_length, value_length;
+};
+
+static struct map_pair pair_at(const struct wfs_header *header, size_t index)
 {
-    for (size_t i = 0; i < wfs_header_metadata_count(header); i++) {
-        const char *found;
-        const char *value;
-        size_t found_length;
-        size_t value_length;
-        wfs_header_metadata(header, i, &found, &found_length, &value, &value_length);
-        if (found_length == length && memcmp(found, key, length) == 0)
-            return json_object_new_string_len(value, (int)value_length);
-    }
-    return NULL;
+    struct map_pair pair;
+    wfs_header_metadata(header, index, &pair.key, &pair.key_length, &pair.value, &pair.value_length);
+    return pair;
 }
 
-/* The keys of `header`; those that the other has, too, only when `both` says so. */
-static void compare_maps(struct json_object *pairs, const struct wfs_header *before,
-                         const struct wfs_header *after, bool is_before)
+static struct name_text key_at(const void *header, size_t index)
 {
-    const struct wfs_header *header = is_before ? before : after;
+    struct map_pair pair = pair_at(header, index);
+    return (struct name_text){pair.key, pair.key_length};
+}
 
-    for (size_t i = 0; i < wfs_header_metadata_count(header); i++) {
-        const char *key;
-        const char *value;
-        size_t length;
-        size_t value_length;
-        wfs_header_metadata(header, i, &key, &length, &value, &value_length);
-        struct json_object *from = value_object(before, key, length);
-        struct json_object *to = value_object(after, key, length);
-        if (json_object_equal(from, to) || (!is_before && from)) { /* alike, or told already */
-            json_object_put(from);
-            json_object_put(to);
-            continue;
-        }
-        struct json_object *pair = json_object_new_object();
-        set(pair, "key", json_object_new_string_len(key, (int)length));
-        set(pair, "from", from);
-        set(pair, "to", to);
-        json_object_array_add(pairs, pair);
+static int map_init(struct map *map, const struct wfs_header *header)
+{
+    size_t count = wfs_header_metadata_count(header);
+
+    map->header = header;
+    int r = name_table_init(&map->keys, count, count, key_at, header);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        name_table_put(&map->keys, i);
+    return r;
+}
+
+static void map_clear(struct map *map)
+{
+    name_table_clear(&map->keys);
+}
+
+static bool map_find(const struct map *map, const struct map_pair *pair, struct map_pair *ret_found)
+{
+    size_t index = name_table_find(&map->keys, pair->key, pair->key_length);
+    if (index == NAME_TABLE_NONE)
+        return false;
+    *ret_found = pair_at(map->header, index);
+    return true;
+}
+
+static struct json_object *value_object(const struct map_pair *pair)
+{
+    return pair ? json_object_new_string_len(pair->value, (int)pair->value_length) : NULL;
+}
+
+/* One of the two may be NULL: there is no such key. */
+static void add_pair(struct json_object *pairs, const struct map_pair *from, const struct map_pair *to)
+{
+    const struct map_pair *any = from ? from : to;
+    struct json_object *pair = json_object_new_object();
+
+    set(pair, "key", json_object_new_string_len(any->key, (int)any->key_length));
+    set(pair, "from", value_object(from));
+    set(pair, "to", value_object(to));
+    json_object_array_add(pairs, pair);
+}
+
+static bool same_value(const struct map_pair *a, const struct map_pair *b)
+{
+    return a->value_length == b->value_length && memcmp(a->value, b->value, a->value_length) == 0;
+}
+
+/* In the order of the old file, then of the new one. */
+static void compare_maps(struct json_object *pairs, const struct map *before, const struct map *after)
+{
+    struct map_pair other;
+
+    for (size_t i = 0; i < wfs_header_metadata_count(before->header); i++) {
+        struct map_pair from = pair_at(before->header, i);
+        bool is_kept = map_find(after, &from, &other);
+        if (!is_kept || !same_value(&from, &other))
+            add_pair(pairs, &from, is_kept ? &other : NULL);
+    }
+    for (size_t i = 0; i < wfs_header_metadata_count(after->header); i++) {
+        struct map_pair to = pair_at(after->header, i);
+        if (!map_find(before, &to, &other))
+            add_pair(pairs, NULL, &to);
     }
 }
+
+static int diff_maps(const struct wfs_header *before, const struct wfs_header *after,
+                     struct json_object *pairs, struct wfs_error *err)
+{
+    struct map old = {0};
+    struct map new = {0};
+
+    int r = map_init(&old, before);
+    r = r < 0 ? r : map_init(&new, after);
+    if (r == 0)
+        compare_maps(pairs, &old, &new);
+    map_clear(&old);
+    map_clear(&new);
+    return r < 0 ? error_no_memory(err) : 0;
+}
+
+/* --- both --- */
 
 static int compare_names(const void *left, const void *right)
 {
@@ -236,8 +304,7 @@ int diff_files(const struct wfs_reader *before, const struct wfs_reader *after, 
     json_object_array_sort(files.changes, compare_names);
     struct json_object *diff = json_object_new_object();
     struct json_object *pairs = json_object_new_array();
-    compare_maps(pairs, old, new, true);
-    compare_maps(pairs, old, new, false);
+    r = r < 0 ? r : diff_maps(old, new, pairs, err);
     set(diff, "changes", files.changes);
     set(diff, "metadata_changed",
         json_object_new_boolean(json_object_array_length(pairs) > 0 ||
