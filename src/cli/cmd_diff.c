@@ -3,12 +3,12 @@
 #include "base/error.h"
 #include "cli/cmd.h"
 #include "cli/diff.h"
+#include "cli/object.h"
 #include "cli/paint.h"
 #include "cli/source.h"
 #include "cli/text.h"
 
 #include <getopt.h>
-#include <json-c/json.h>
 
 /* Takes the diff over. */
 static int show(struct json_object *diff, bool json)
@@ -17,9 +17,7 @@ static int show(struct json_object *diff, bool json)
     bool differs = diff_differs(diff);
 
     if (json) {
-        bytes_string(&out, json_object_to_json_string_ext(diff, JSON_C_TO_STRING_PLAIN |
-                                                                    JSON_C_TO_STRING_NOSLASHESCAPE));
-        bytes_char(&out, '\n');
+        object_line(&out, diff);
     } else {
         diff_print(diff, &out);
         paint_status(&out, text_color(stdout));

@@ -4,18 +4,12 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "cli/diff_bytes.h"
+#include "cli/object.h"
 #include "format/name.h"
 #include "format/name_table.h"
 #include "format/shape.h"
 
-#include <json-c/json.h>
 #include <string.h>
-
-static struct json_object *member(struct json_object *object, const char *name)
-{
-    struct json_object *value = NULL;
-    return object && json_object_object_get_ex(object, name, &value) ? value : NULL;
-}
 
 static void set(struct json_object *object, const char *name, struct json_object *value)
 {
@@ -40,16 +34,16 @@ static void set_bytes(struct json_object *change, const struct byte_difference *
 /* The bytes that a changed tensor had, beside those that it has. A draft that is not understood has none. */
 static int compare_change(struct model *model, struct json_object *change, struct wfs_error *err)
 {
-    struct json_object *name = member(change, "tensor");
-    struct json_object *from = member(change, "from") ? member(change, "from") : name;
+    struct json_object *name = object_member(change, "tensor");
+    struct json_object *from = object_member(change, "from") ? object_member(change, "from") : name;
     const char *text = json_object_get_string(name);
     auto_stream before = STREAM_NONE;
     auto_stream after = STREAM_NONE;
     struct byte_difference difference;
-    const char *kind = json_object_get_string(member(change, "kind"));
+    const char *kind = json_object_get_string(object_member(change, "kind"));
 
     set_bytes(change, NULL);
-    if (!member(change, "old") || (kind && strcmp(kind, "removed") == 0))
+    if (!object_member(change, "old") || (kind && strcmp(kind, "removed") == 0))
         return 0;
     int r = stream_of_model(model, json_object_get_string(from), (size_t)json_object_get_string_len(from),
                             &before);
@@ -68,7 +62,7 @@ static int count_errors(struct json_object *problems)
     int errors = 0;
 
     for (size_t i = 0; problems && i < json_object_array_length(problems); i++) {
-        struct json_object *severity = member(json_object_array_get_idx(problems, i), "severity");
+        struct json_object *severity = object_member(json_object_array_get_idx(problems, i), "severity");
         errors += strcmp(json_object_get_string(severity), "error") == 0;
     }
     return errors;
@@ -80,17 +74,17 @@ int diff_staged(struct model *model, struct json_object **ret_diff, struct wfs_e
     int r = model_status(model, &status, err);
     if (r < 0)
         return r;
-    struct json_object *staging = member(status, "staging");
-    struct json_object *changes = member(staging, "changes");
+    struct json_object *staging = object_member(status, "staging");
+    struct json_object *changes = object_member(staging, "changes");
     struct json_object *diff = json_object_new_object();
 
     for (size_t i = 0; r == 0 && i < json_object_array_length(changes); i++)
         r = compare_change(model, json_object_array_get_idx(changes, i), err);
     set(diff, "changes", json_object_get(changes));
-    set(diff, "metadata_changed", json_object_get(member(staging, "metadata_changed")));
-    set(diff, "metadata", json_object_get(member(staging, "metadata")));
-    set(diff, "layout", json_object_get(member(staging, "layout")));
-    set(diff, "problems", json_object_new_int(count_errors(member(staging, "problems"))));
+    set(diff, "metadata_changed", json_object_get(object_member(staging, "metadata_changed")));
+    set(diff, "metadata", json_object_get(object_member(staging, "metadata")));
+    set(diff, "layout", json_object_get(object_member(staging, "layout")));
+    set(diff, "problems", json_object_new_int(count_errors(object_member(staging, "problems"))));
     json_object_put(status);
     if (r < 0)
         json_object_put(diff);
@@ -278,8 +272,8 @@ static int diff_maps(const struct wfs_header *before, const struct wfs_header *a
 
 static int compare_names(const void *left, const void *right)
 {
-    struct json_object *a = member(*(struct json_object *const *)left, "tensor");
-    struct json_object *b = member(*(struct json_object *const *)right, "tensor");
+    struct json_object *a = object_member(*(struct json_object *const *)left, "tensor");
+    struct json_object *b = object_member(*(struct json_object *const *)right, "tensor");
     return name_compare_natural(json_object_get_string(a), (size_t)json_object_get_string_len(a),
                                 json_object_get_string(b), (size_t)json_object_get_string_len(b));
 }
@@ -321,6 +315,6 @@ int diff_files(const struct wfs_reader *before, const struct wfs_reader *after, 
 
 bool diff_differs(struct json_object *diff)
 {
-    return json_object_array_length(member(diff, "changes")) > 0 ||
-           json_object_get_boolean(member(diff, "metadata_changed"));
+    return json_object_array_length(object_member(diff, "changes")) > 0 ||
+           json_object_get_boolean(object_member(diff, "metadata_changed"));
 }

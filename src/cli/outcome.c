@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/outcome.h"
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "cli/cmd.h"
+#include "cli/object.h"
+#include "cli/text.h"
 
-#include <json-c/json.h>
-#include <stdio.h>
 #include <string.h>
-
-static struct json_object *member(struct json_object *object, const char *name)
-{
-    struct json_object *value = NULL;
-    return object && json_object_object_get_ex(object, name, &value) ? value : NULL;
-}
-
-static const char *text(struct json_object *object, const char *name)
-{
-    return json_object_get_string(member(object, name));
-}
-
-static uint64_t number(struct json_object *object, const char *name)
-{
-    struct json_object *value = member(object, name);
-    return value ? json_object_get_uint64(value) : 0;
-}
 
 struct json_object *outcome_parse(const char *json)
 {
@@ -37,44 +21,47 @@ void outcome_free(struct json_object *status)
 
 void outcome_print(struct json_object *status)
 {
-    puts(json_object_to_json_string_ext(status, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    auto_bytes line = BYTES_EMPTY;
+
+    object_line(&line, status);
+    text_flush(&line);
 }
 
 static struct json_object *commit(struct json_object *status)
 {
-    return member(status, "commit");
+    return object_member(status, "commit");
 }
 
 const char *outcome_source(struct json_object *status)
 {
-    return text(status, "source");
+    return object_text(status, "source");
 }
 
 const char *outcome_state(struct json_object *status)
 {
-    const char *state = text(commit(status), "state");
+    const char *state = object_text(commit(status), "state");
     return state ? state : "idle";
 }
 
 const char *outcome_phase(struct json_object *status)
 {
-    const char *phase = text(commit(status), "phase");
+    const char *phase = object_text(commit(status), "phase");
     return phase ? phase : "committing";
 }
 
 uint64_t outcome_bytes_done(struct json_object *status)
 {
-    return number(commit(status), "bytes_done");
+    return object_number(commit(status), "bytes_done");
 }
 
 uint64_t outcome_bytes_total(struct json_object *status)
 {
-    return number(commit(status), "bytes_total");
+    return object_number(commit(status), "bytes_total");
 }
 
 static struct json_object *last_of(struct json_object *status)
 {
-    return member(status, "last");
+    return object_member(status, "last");
 }
 
 bool outcome_has_last(struct json_object *status)
@@ -84,40 +71,40 @@ bool outcome_has_last(struct json_object *status)
 
 const char *outcome_staging_directory(struct json_object *status)
 {
-    return text(member(status, "staging"), "directory");
+    return object_text(object_member(status, "staging"), "directory");
 }
 
 size_t outcome_change_count(struct json_object *status)
 {
-    struct json_object *staging = member(status, "staging");
-    struct json_object *changes = member(staging, "changes");
+    struct json_object *staging = object_member(status, "staging");
+    struct json_object *changes = object_member(staging, "changes");
     size_t count = changes ? json_object_array_length(changes) : 0;
-    return count + (json_object_get_boolean(member(staging, "metadata_changed")) ? 1 : 0);
+    return count + (json_object_get_boolean(object_member(staging, "metadata_changed")) ? 1 : 0);
 }
 
 int outcome_pid(struct json_object *status)
 {
-    return (int)number(status, "pid");
+    return (int)object_number(status, "pid");
 }
 
 static bool is_error(struct json_object *problem)
 {
-    const char *severity = text(problem, "severity");
+    const char *severity = object_text(problem, "severity");
     return !severity || strcmp(severity, "warning") != 0;
 }
 
 size_t outcome_print_problems(struct json_object *status)
 {
-    struct json_object *problems = member(last_of(status), "problems");
+    struct json_object *problems = object_member(last_of(status), "problems");
     size_t count = problems ? json_object_array_length(problems) : 0;
     size_t errors = 0;
 
-    const char *source = text(status, "source");
+    const char *source = object_text(status, "source");
     const char *slash = source ? strrchr(source, '/') : NULL;
     const char *model = slash ? slash + 1 : source;
     for (size_t i = 0; i < count; i++) {
         struct json_object *problem = json_object_array_get_idx(problems, i);
-        const char *message = text(problem, "message");
+        const char *message = object_text(problem, "message");
         bool names_model = !model || !message || strstr(message, model);
         cmd_say("%s%s%s%s",
                 is_error(problem) ? "" : "warning: ", names_model ? "" : printable_string(model).text,
@@ -131,7 +118,7 @@ size_t outcome_print_problems(struct json_object *status)
 
 static void copy_member(struct json_object *to, struct json_object *from, const char *name)
 {
-    json_object_object_add(to, name, json_object_get(member(from, name)));
+    json_object_object_add(to, name, json_object_get(object_member(from, name)));
 }
 
 void outcome_print_json(struct json_object *status)
@@ -147,7 +134,7 @@ void outcome_print_json(struct json_object *status)
     copy_member(cost, last, "written");
     copy_member(cost, last, "clonable");
     json_object_object_add(object, "cost", cost);
-    const char *verb = text(last, "verb");
+    const char *verb = object_text(last, "verb");
     if (verb && strcmp(verb, "commit") == 0) {
         copy_member(object, last, "generation");
         copy_member(object, last, "size");
@@ -159,14 +146,14 @@ void outcome_print_json(struct json_object *status)
 
 uint64_t outcome_clonable(struct json_object *status)
 {
-    return number(last_of(status), "clonable");
+    return object_number(last_of(status), "clonable");
 }
 
 void outcome_cost(struct json_object *status, uint64_t *ret_cloned, uint64_t *ret_written)
 {
     struct json_object *last = last_of(status);
-    *ret_cloned = number(last, "cloned");
-    *ret_written = number(last, "copied") + number(last, "written");
+    *ret_cloned = object_number(last, "cloned");
+    *ret_written = object_number(last, "copied") + object_number(last, "written");
 }
 
 /* --- the exit code ---------------------------------------------------------------------------- */
@@ -190,13 +177,13 @@ static int errno_of_code(const char *name)
 
 int outcome_of_problems(struct json_object *status)
 {
-    struct json_object *problems = member(last_of(status), "problems");
+    struct json_object *problems = object_member(last_of(status), "problems");
     size_t count = problems ? json_object_array_length(problems) : 0;
 
     for (size_t i = 0; i < count; i++) {
         struct json_object *problem = json_object_array_get_idx(problems, i);
         if (is_error(problem))
-            return cmd_exit_code_of_errno(errno_of_code(text(problem, "code")));
+            return cmd_exit_code_of_errno(errno_of_code(object_text(problem, "code")));
     }
     return EXIT_NO;
 }
@@ -209,7 +196,7 @@ int outcome_of_commit(struct json_object *status)
         return EXIT_CANCELLED;
     if (strcmp(state, "failed") == 0)
         return outcome_of_problems(status);
-    const char *error = text(commit(status), "error");
+    const char *error = object_text(commit(status), "error");
     if (strcmp(state, "done") != 0 || !error)
         return EXIT_DONE;
     cmd_say("%s", error); /* replaced, but not known to be on disk */

@@ -20,8 +20,9 @@ void outcome_free(struct json_object *status); /* NULL allowed */
 void outcome_print(struct json_object *status);
 
 /* "idle", "running", "failed", "cancelled", "done". Never NULL. */
-const char *outcome_source(struct json_object *status);
 const char *outcome_state(struct json_object *status);
+
+/* Of a commit that runs: "planning", "copying", ... Never NULL. */
 const char *outcome_phase(struct json_object *status);
 uint64_t outcome_bytes_done(struct json_object *status);
 uint64_t outcome_bytes_total(struct json_object *status);
@@ -48,6 +49,7 @@ int outcome_of_problems(struct json_object *status);
 bool outcome_has_last(struct json_object *status);
 
 /* Other members; NULL or 0 when they are not there. */
+const char *outcome_source(struct json_object *status);
 const char *outcome_staging_directory(struct json_object *status);
 size_t outcome_change_count(struct json_object *status);
 int outcome_pid(struct json_object *status);
