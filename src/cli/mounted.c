@@ -87,7 +87,13 @@ int mounted_find(const char *path, struct mountinfo *ret_mount)
     return find_at(resolved, ret_mount);
 }
 
-/* --- reading, with patience ------------------------------------------------------------------- */
+/* --- a child that asks the daemon ------------------------------------------------------------- */
+
+/* It can be left behind. */
+struct child {
+    pid_t pid;
+    int answer; /* a pipe */
+};
 
 /* A request that the daemon took and does not answer cannot be killed: whoever waits for the end of our
  * output must not wait for the child that is left behind. */
@@ -99,13 +105,44 @@ static void let_go_of_output(void)
         dup2(nothing, fd);
 }
 
-/* Runs in a child of its own, which can be left behind: an errno, then the bytes. */
-static void read_in_child(const char *path, int out)
+/* `ask` runs in the child and does not return. */
+static int child_start(struct child *child, void (*ask)(const char *path, const char *command, int out),
+                       const char *path, const char *command)
+{
+    int pipe_fds[2];
+
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+        return -errno;
+    child->pid = fork();
+    if (child->pid == 0) {
+        let_go_of_output();
+        ask(path, command, pipe_fds[1]);
+    }
+    int r = child->pid < 0 ? -errno : 0;
+    close(pipe_fds[1]);
+    child->answer = pipe_fds[0];
+    if (r < 0)
+        close(child->answer);
+    return r;
+}
+
+/* One that hangs is not waited for. */
+static void child_end(const struct child *child, bool hangs)
+{
+    close(child->answer);
+    kill(child->pid, SIGKILL);
+    waitpid(child->pid, NULL, hangs ? WNOHANG : 0);
+}
+
+/* --- reading, with patience ------------------------------------------------------------------- */
+
+/* An errno, then the bytes. */
+static void ask_for_file(const char *path, const char *command, int out)
 {
     char buffer[65536];
     int errnum = 0;
 
-    let_go_of_output();
+    (void)command;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t count = fd < 0 ? -1 : read(fd, buffer, sizeof(buffer));
 
@@ -152,23 +189,14 @@ static int collect(int in, struct bytes *out)
 static int read_patiently(const char *path, struct bytes *out)
 {
     auto_bytes sent = BYTES_EMPTY;
-    int pipe_fds[2];
+    struct child child;
     int errnum;
 
-    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-        return -errno;
-    pid_t child = fork();
-    if (child == 0)
-        read_in_child(path, pipe_fds[1]);
-    int r = child < 0 ? -errno : 0;
-    close(pipe_fds[1]);
-    if (r == 0)
-        r = collect(pipe_fds[0], &sent);
-    close(pipe_fds[0]);
-    if (child > 0) {
-        kill(child, SIGKILL);
-        waitpid(child, NULL, r == -ETIMEDOUT ? WNOHANG : 0);
-    }
+    int r = child_start(&child, ask_for_file, path, NULL);
+    if (r < 0)
+        return r;
+    r = collect(child.answer, &sent);
+    child_end(&child, r == -ETIMEDOUT);
     if (r < 0)
         return r;
     if (sent.failed || sent.length < sizeof(errnum))
@@ -211,9 +239,8 @@ int mounted_read(const struct mountinfo *mount, const char *name, struct bytes *
 /* --- commands --------------------------------------------------------------------------------- */
 
 /* Two errnos: of opening the control file, and of the write, which is done in one piece and never again. */
-static void command_in_child(const char *path, const char *command, int out)
+static void ask_command(const char *path, const char *command, int out)
 {
-    let_go_of_output();
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     int errnum = fd < 0 ? errno : 0;
 
@@ -252,26 +279,17 @@ static int await_command(const struct mountinfo *mount, int in)
 int mounted_command(const struct mountinfo *mount, const char *command)
 {
     auto_free char *path = NULL;
-    int pipe_fds[2];
+    struct child child;
 
     if (asprintf(&path, "%s/.weightfs/control", mount->point) < 0) {
         path = NULL;
         return -ENOMEM;
     }
-    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-        return -errno;
-    pid_t child = fork();
-    if (child == 0)
-        command_in_child(path, command, pipe_fds[1]);
-    int r = child < 0 ? -errno : 0;
-    close(pipe_fds[1]);
-    if (r == 0)
-        r = await_command(mount, pipe_fds[0]);
-    close(pipe_fds[0]);
-    if (child > 0) {
-        kill(child, SIGKILL);
-        waitpid(child, NULL, r == -ETIMEDOUT ? WNOHANG : 0);
-    }
+    int r = child_start(&child, ask_command, path, command);
+    if (r < 0)
+        return r;
+    r = await_command(mount, child.answer);
+    child_end(&child, r == -ETIMEDOUT);
     return r;
 }
 
