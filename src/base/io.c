@@ -83,15 +83,6 @@ int io_write(int fd, const void *data, size_t length)
     return 0;
 }
 
-int io_set_size(int fd, uint64_t size)
-{
-    int r = -1;
-    do {
-        r = ftruncate(fd, (off_t)size);
-    } while (r < 0 && errno == EINTR);
-    return r < 0 ? -errno : 0;
-}
-
 int io_reopen_for_reading(int fd)
 {
     char path[64];

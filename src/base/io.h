@@ -22,8 +22,6 @@ int io_sync(int fd); /* fsync */
  * errno. */
 ssize_t io_read_some(int fd, void *buffer, size_t length, uint64_t offset);
 
-int io_set_size(int fd, uint64_t size);
-
 /* Another descriptor of the same file, read-only. Without /proc, a second one of the same kind has to do. */
 int io_reopen_for_reading(int fd);
 

@@ -146,7 +146,7 @@ static int size_spool(struct file *spool, uint64_t size)
     int fd = file_acquire(spool);
     if (fd < 0)
         return fd;
-    int r = io_set_size(fd, size);
+    int r = io_truncate(fd, size);
     file_release(spool);
     return r;
 }

@@ -105,7 +105,7 @@ static int write_new_file(struct commit *commit, struct wfs_error *err)
     struct image_observer observer = {.context = commit->stage, .progress = report_progress};
     const struct image *image = commit->plan.image;
     int fd = replace_fd(commit->replace);
-    int r = io_set_size(fd, image_length(image)); /* before its bytes, as in content.c */
+    int r = io_truncate(fd, image_length(image)); /* before its bytes, as in content.c */
 
     if (r < 0)
         return error_errno(err, -r, "%s: cannot write a file of %" PRIu64 " bytes",
