@@ -2,6 +2,7 @@
 #include "format/encode.h"
 
 #include "base/cleanup.h"
+#include "base/clone.h"
 #include "base/error.h"
 #include "format/header.h"
 #include "format/shape.h"
@@ -9,8 +10,6 @@
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PAGE 4096u
 
 /* --- __metadata__ --------------------------------------------------------------------------------------- */
 
@@ -135,8 +134,8 @@ static uint64_t padding(uint64_t start, const struct layout_source *source, stru
     if (used.kind == LAYOUT_ALIGN && used.align > unit)
         unit = used.align;
     if (used.kind == LAYOUT_KEEP && source && source->data_offset % 8 == 0) {
-        unit = PAGE;
-        wanted = source->data_offset % PAGE;
+        unit = CLONE_BLOCK;
+        wanted = source->data_offset % CLONE_BLOCK;
     }
     return (wanted + unit - start % unit) % unit;
 }

@@ -3,12 +3,12 @@
  * Where an entry's bytes are, when they must become writable.
  */
 #include "base/checked.h"
+#include "base/clone.h"
 #include "base/fault.h"
 #include "base/io.h"
 #include "stage/pending.h"
 
-#define BLOCK_SIZE       4096u /* what clones are congruent to */
-#define NPY_USUAL_HEADER 128u  /* bytes of the header that NumPy writes, but for shapes of many dimensions */
+#define NPY_USUAL_HEADER 128u /* bytes of the header that NumPy writes, but for shapes of many dimensions */
 
 static int fill_from_part(int fd, uint64_t offset, const struct image_part *part, uint64_t skip,
                           uint64_t count)
@@ -72,7 +72,7 @@ static uint64_t likely_offset(const struct entry *entry)
     uint64_t offset = entry->slot && base_find(stage, slot_key(entry->slot), &index)
                           ? generation_offset(stage->generation, index)
                           : file_identity(generation_file(stage->generation))->size;
-    return entry->state.draft ? offset + BLOCK_SIZE - NPY_USUAL_HEADER : offset;
+    return entry->state.draft ? offset + CLONE_BLOCK - NPY_USUAL_HEADER : offset;
 }
 
 /* The lead-in keeps the spool file's offsets congruent to those of the file that the bytes are copied from,
@@ -81,11 +81,11 @@ static uint64_t lead_in_for(const struct entry *entry, const struct image *image
 {
     if (keep == 0) {
         auto_lock(&entry->stage->lock);
-        return likely_offset(entry) % BLOCK_SIZE;
+        return likely_offset(entry) % CLONE_BLOCK;
     }
-    if (keep < BLOCK_SIZE || image_part_count(image) != 1 || !image_part(image, 0)->file)
+    if (keep < CLONE_BLOCK || image_part_count(image) != 1 || !image_part(image, 0)->file)
         return 0;
-    return image_part(image, 0)->offset % BLOCK_SIZE;
+    return image_part(image, 0)->offset % CLONE_BLOCK;
 }
 
 static int snapshot(struct entry *entry, struct image **ret_image)

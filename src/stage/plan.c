@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage/plan.h"
 
+#include "base/clone.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "stage/inspect.h"
 
 #include <string.h>
-
-#define BLOCK_SIZE 4096u
 
 void plan_clear(struct plan *plan)
 {
@@ -285,9 +284,9 @@ struct clone_cost plan_cost(const struct plan *plan, bool can_clone)
 
     for (size_t i = 0; i < image_part_count(plan->image); i++) {
         const struct image_part *part = image_part(plan->image, i);
-        uint64_t head = (BLOCK_SIZE - offset % BLOCK_SIZE) % BLOCK_SIZE;
-        uint64_t whole = part->length > head ? (part->length - head) / BLOCK_SIZE * BLOCK_SIZE : 0;
-        bool congruent = part->file && part->offset % BLOCK_SIZE == offset % BLOCK_SIZE;
+        uint64_t head = (CLONE_BLOCK - offset % CLONE_BLOCK) % CLONE_BLOCK;
+        uint64_t whole = part->length > head ? (part->length - head) / CLONE_BLOCK * CLONE_BLOCK : 0;
+        bool congruent = part->file && part->offset % CLONE_BLOCK == offset % CLONE_BLOCK;
         uint64_t cloned = can_clone && congruent ? whole : 0;
 
         cost.cloned += cloned;
