@@ -2,6 +2,7 @@
 #include "cli/mounted.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/io.h"
 
@@ -157,8 +158,7 @@ static void ask_for_file(const char *path, const char *command, int out)
 
 static int remaining_milliseconds(const struct timespec *deadline)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    const struct timespec now = clock_now();
     long left = (deadline->tv_sec - now.tv_sec) * 1000 + (deadline->tv_nsec - now.tv_nsec) / 1000000;
     return left > 0 ? (int)left : 0;
 }
@@ -166,10 +166,9 @@ static int remaining_milliseconds(const struct timespec *deadline)
 /* Collects what the child sends until it ends; -ETIMEDOUT. */
 static int collect(int in, struct bytes *out)
 {
-    struct timespec deadline;
+    struct timespec deadline = clock_now();
     char buffer[65536];
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
     deadline.tv_sec += PATIENCE_SECONDS;
     while (true) {
         struct pollfd ready = {.fd = in, .events = POLLIN};

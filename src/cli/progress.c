@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/progress.h"
 
+#include "base/clock.h"
 #include "cli/text.h"
 
 #include <errno.h>
@@ -16,15 +17,10 @@
 /* The one thing that a signal handler may touch. */
 static volatile sig_atomic_t cancelled;
 
-static double seconds_between(const struct timespec *from, const struct timespec *to)
-{
-    return (double)(to->tv_sec - from->tv_sec) + (double)(to->tv_nsec - from->tv_nsec) / 1e9;
-}
-
 void progress_begin(struct progress *progress, const char *what, uint64_t total)
 {
     *progress = (struct progress){.what = what, .total = total, .is_terminal = isatty(STDERR_FILENO)};
-    clock_gettime(CLOCK_MONOTONIC, &progress->begun);
+    progress->begun = clock_now();
     progress->shown = progress->begun;
 }
 
@@ -65,16 +61,15 @@ static void print_tenths(struct progress *progress)
 
 void progress_set(struct progress *progress, uint64_t done)
 {
-    struct timespec now;
+    const struct timespec now = clock_now();
+    double elapsed = clock_seconds(&progress->begun, &now);
 
     progress->done = done;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double elapsed = seconds_between(&progress->begun, &now);
     if (elapsed < QUIET_SECONDS)
         return;
     if (!progress->is_terminal) {
         print_tenths(progress);
-    } else if (seconds_between(&progress->shown, &now) >= REDRAW_SECONDS) {
+    } else if (clock_seconds(&progress->shown, &now) >= REDRAW_SECONDS) {
         draw(progress, elapsed);
         progress->shown = now;
     }

@@ -2,6 +2,7 @@
 #include "model/writer.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "format/header.h"
 #include "model/generation.h"
@@ -65,7 +66,7 @@ int wfs_writer_create(const char *path, const struct wfs_writer_options *options
     strcpy(writer->path, path); // NOLINT(clang-analyzer-security.insecureAPI.strcpy): made to measure above
     writer->target = TARGET_NONE;
     writer->preallocate = true;
-    clock_gettime(CLOCK_MONOTONIC, &writer->begun);
+    writer->begun = clock_now();
     int r = take_options(writer, options, err);
     if (r == 0)
         r = begin_replace(writer, options->exclusive != 0, err);
@@ -144,22 +145,19 @@ int wfs_writer_finish(struct wfs_writer *writer, struct wfs_error *err)
         r = publish(writer, err);
     if (r >= 0) {
         writer->is_finished = true;
-        clock_gettime(CLOCK_MONOTONIC, &writer->ended);
+        writer->ended = clock_now();
     }
     return r;
 }
 
 struct wfs_writer_stats wfs_writer_stats(const struct wfs_writer *writer)
 {
-    struct timespec now = writer->ended;
+    struct timespec now = writer->is_finished ? writer->ended : clock_now();
 
-    if (!writer->is_finished)
-        clock_gettime(CLOCK_MONOTONIC, &now);
     return (struct wfs_writer_stats){
         .written = writer->written,
         .total = writer->total,
-        .seconds =
-            (double)(now.tv_sec - writer->begun.tv_sec) + (double)(now.tv_nsec - writer->begun.tv_nsec) / 1e9,
+        .seconds = clock_seconds(&writer->begun, &now),
     };
 }
 

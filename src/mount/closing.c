@@ -2,14 +2,14 @@
 #include "mount/closing.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #define FLUSH_PATIENCE_MS   50
 #define RELEASE_PATIENCE_MS 1000 /* the release has begun, and may have a file to convert */
 
 static struct timespec from_now(long milliseconds)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    struct timespec time = clock_now();
     time.tv_sec += milliseconds / 1000;
     time.tv_nsec += milliseconds % 1000 * 1000000;
     if (time.tv_nsec >= 1000000000) {
@@ -17,11 +17,6 @@ static struct timespec from_now(long milliseconds)
         time.tv_sec++;
     }
     return time;
-}
-
-static bool is_later(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
 }
 
 /* With session->lock held. */
@@ -71,7 +66,7 @@ void closing_release_done(struct session *session, struct handle *handle)
 /* Gives up those whose time has come; the earliest time of the others. With session->lock held. */
 static bool next_deadline(struct session *session, struct timespec *ret_deadline)
 {
-    const struct timespec now = from_now(0);
+    const struct timespec now = clock_now();
     struct handle *handle;
     bool found = false;
 
@@ -79,9 +74,9 @@ static bool next_deadline(struct session *session, struct timespec *ret_deadline
     {
         if (!handle->is_closing)
             continue;
-        if (!is_later(&handle->closing_until, &now)) {
+        if (!clock_is_later(&handle->closing_until, &now)) {
             set_closing(session, handle, false);
-        } else if (!found || is_later(ret_deadline, &handle->closing_until)) {
+        } else if (!found || clock_is_later(ret_deadline, &handle->closing_until)) {
             *ret_deadline = handle->closing_until;
             found = true;
         }

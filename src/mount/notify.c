@@ -2,6 +2,7 @@
 #include "mount/notify.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "format/name.h"
 #include "mount/tree.h"
@@ -177,9 +178,8 @@ void notifier_free(struct notifier *notifier)
 
 void notifier_published(struct notifier *notifier, struct generation *before, struct generation *after)
 {
-    struct timespec deadline;
+    struct timespec deadline = clock_now();
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
     deadline.tv_sec += PATIENCE_SECONDS;
     auto_lock(&notifier->lock);
     if (!notifier->before) /* else: a commit that was not told of yet, its names are told with this one's */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "format/name.h"
 #include "format/npy.h"
 #include "stage/pending.h"
@@ -149,8 +150,7 @@ static void tick(struct stage *stage)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec > stage->clock.tv_sec ||
-        (now.tv_sec == stage->clock.tv_sec && now.tv_nsec > stage->clock.tv_nsec)) {
+    if (clock_is_later(&now, &stage->clock)) {
         stage->clock = now;
     } else if (++stage->clock.tv_nsec == 1000000000) {
         stage->clock.tv_sec++;

@@ -2,6 +2,7 @@
  *
  * Staging at rest: frozen for a commit or a discard, checked, previewed.
  */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/io.h"
@@ -86,13 +87,12 @@ void stage_thaw(struct stage *stage)
 
 /* --- checking --- */
 
-static void keep_checked(struct stage *stage, struct outcome *outcome, struct timespec begun)
+static void keep_checked(struct stage *stage, struct outcome *outcome, const struct timespec *begun)
 {
-    struct timespec now;
+    const struct timespec now = clock_now();
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
     outcome->generation = stage->generation_number;
-    outcome->seconds = (double)(now.tv_sec - begun.tv_sec) + (double)(now.tv_nsec - begun.tv_nsec) / 1e9;
+    outcome->seconds = clock_seconds(begun, &now);
     problem_list_clear(&stage->last.problems);
     stage->last = *outcome;
 }
@@ -101,10 +101,9 @@ int stage_check(struct stage *stage, struct wfs_error *err)
 {
     auto_plan plan = PLAN_EMPTY;
     struct outcome outcome = {.verb = "check"};
-    struct timespec begun;
+    const struct timespec begun = clock_now();
     bool can_clone = stage_can_clone(stage);
 
-    clock_gettime(CLOCK_MONOTONIC, &begun);
     auto_lock(&stage->lock);
     int r = 0;
     if (stage_has_changes(stage) || !stage->create)
@@ -121,7 +120,7 @@ int stage_check(struct stage *stage, struct wfs_error *err)
     }
     outcome.ok = r == 0;
     r = r < 0 ? error_problems(err, &outcome.problems) : 0;
-    keep_checked(stage, &outcome, begun);
+    keep_checked(stage, &outcome, &begun);
     return r;
 }
 

@@ -4,6 +4,7 @@
  * replace_commit() nothing that a reader of the model could see has changed, and leaving early is the
  * rollback.
  */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/io.h"
@@ -315,13 +316,6 @@ static void keep_outcome(struct commit *commit, int result, struct outcome *outc
     stage->commit_error = result < 0 || commit->unsure ? strdup(err->text) : NULL;
 }
 
-static double seconds_since(struct timespec begun)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - begun.tv_sec) + (double)(now.tv_nsec - begun.tv_nsec) / 1e9;
-}
-
 static int commit_frozen(struct commit *commit, struct wfs_error *err)
 {
     struct stage *stage = commit->stage;
@@ -346,12 +340,12 @@ int stage_commit(struct stage *stage, const struct commit_options *options,
 {
     struct wfs_error own = {0};
     struct commit commit = {.stage = stage, .options = options, .observer = observer};
-    struct timespec begun;
     int r = stage_writable(stage, err);
 
     if (r < 0)
         return r;
-    clock_gettime(CLOCK_MONOTONIC, &begun);
+
+    const struct timespec begun = clock_now();
     {
         auto_lock(&stage->lock);
         if (stage->commit_state == COMMIT_RUNNING || atomic_load(&stage->frozen))
@@ -361,7 +355,9 @@ int stage_commit(struct stage *stage, const struct commit_options *options,
         stage->commit_done = stage->commit_total = 0;
         atomic_store(&stage->cancelled, false);
     }
+
     r = commit_frozen(&commit, &own);
+    const struct timespec ended = clock_now();
     struct outcome outcome = {
         .verb = "commit",
         .ok = r == 0,
@@ -369,7 +365,7 @@ int stage_commit(struct stage *stage, const struct commit_options *options,
         .cost = commit.cost,
         .clonable = commit.plan.image ? plan_cost(&commit.plan, true).cloned : 0,
         .written = commit.plan.header_size,
-        .seconds = seconds_since(begun),
+        .seconds = clock_seconds(&begun, &ended),
     };
     replace_free(commit.replace);
     plan_clear(&commit.plan);

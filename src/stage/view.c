@@ -2,6 +2,7 @@
  *
  * How an entry looks as a file: its bytes, size and attributes in tensors/, in npy/ and directly in staging/.
  */
+#include "base/clock.h"
 #include "format/npy.h"
 #include "stage/pending.h"
 
@@ -168,11 +169,6 @@ static uint64_t shown_blocks(const struct entry *entry, enum stage_place place, 
     return owns_bytes || entry->handles > 0 ? (size + BLOCK - 1) / BLOCK : 0;
 }
 
-static bool is_later(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
-}
-
 int entry_attr(struct stage *stage, struct entry *entry, enum stage_place place, struct stage_attr *ret_attr)
 {
     auto_lock(&stage->lock);
@@ -189,7 +185,7 @@ int entry_attr(struct stage *stage, struct entry *entry, enum stage_place place,
         .is_linked = entry->slot != NULL || entry == stage->document,
     };
     ret_attr->blocks = shown_blocks(entry, place, ret_attr->size);
-    if (view_has_header(entry, place) && is_later(&entry->redeclared, &state->mtime))
+    if (view_has_header(entry, place) && clock_is_later(&entry->redeclared, &state->mtime))
         ret_attr->mtime = entry->redeclared;
     if (is_rendered_document(entry))
         ret_attr->mtime = ret_attr->ctime = stage->model_time;
