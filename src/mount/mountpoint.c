@@ -137,7 +137,7 @@ bool mountpoint_covers(const char *mountpoint, const char *path)
     size_t length = strlen(mountpoint);
     if (length == 1)
         return true;
-    return strncmp(mountpoint, path, length) == 0 && path[length] == '/';
+    return strncmp(mountpoint, path, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
 bool mountpoint_device(const char *path, unsigned *ret_major, unsigned *ret_minor)

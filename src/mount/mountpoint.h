@@ -13,7 +13,7 @@
 /* The absolute path of a directory; a weightfs mount whose daemon died is cleared away first. */
 int mountpoint_resolve(const char *given, char **ret_path, struct wfs_error *err);
 
-/* Whether `path` lies below `mountpoint` (both absolute and resolved). */
+/* Whether `path` lies below `mountpoint`, or is it (both absolute and resolved). */
 bool mountpoint_covers(const char *mountpoint, const char *path);
 
 /* The device number of the weightfs mount at that path; false: there is none. */

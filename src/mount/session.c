@@ -49,18 +49,23 @@ static char *choose_view_name(const char *source)
 static int resolve_names(struct session *session, struct wfs_error *err)
 {
     const struct mount_options *options = session->options;
-    const struct stage_target_request request = {options->source, options->output, options->create};
+    const struct stage_target_request request = {options->source, options->output, options->staging,
+                                                 options->create};
 
-    int r = stage_target_resolve(&request, &session->target, err);
-    if (r < 0)
-        return r;
-    r = mountpoint_resolve(options->mountpoint, &session->mountpoint, err);
+    /* first: it clears a dead mount away that may lie over the source */
+    int r = mountpoint_resolve(options->mountpoint, &session->mountpoint, err);
+    r = r < 0 ? r : stage_target_resolve(&request, &session->target, err);
     if (r < 0)
         return r;
     if (options->output && mountpoint_covers(session->mountpoint, session->target.path))
         return error_rule(err, WFS_CODE_USAGE,
-                          "%s: output=%s would lie below the mount point, where nobody can see it",
+                          "%s: output=%s would lie in the mount point, where nobody can see it",
                           printable_string(options->mountpoint).text, printable_string(options->output).text);
+    if (options->staging && mountpoint_covers(session->mountpoint, session->target.staging))
+        return error_rule(
+            err, WFS_CODE_USAGE,
+            "the staging directory %s must not lie in the mount point %s: the mount would hide it",
+            printable_string(session->target.staging).text, printable_string(session->mountpoint).text);
     session->view_name = choose_view_name(session->target.source);
     return session->view_name ? 0 : error_no_memory(err);
 }
@@ -86,7 +91,6 @@ static int open_stage(struct session *session, const struct mount_listener *list
         .rebase = options->rebase,
         .accept_unsynced = options->accept_unsynced,
         .create = options->create,
-        .staging = options->staging,
         .mountpoint = session->mountpoint,
         .follow = options->follow,
         .replace_link = options->replace_link,

@@ -101,11 +101,29 @@ static int resolve_link(const char *source, struct stage_target *target, struct 
     return !target->link ? r : open_place(target->link, &target->link_dirfd, &target->link_name, err);
 }
 
+/* A directory that need not be there yet. */
+static int resolve_staging(const char *given, struct stage_target *target, struct wfs_error *err)
+{
+    struct stat st;
+
+    target->staging = realpath(given, NULL);
+    if (target->staging && strcmp(target->staging, "/") == 0)
+        return error_rule(err, WFS_CODE_USAGE, "the root directory cannot be a staging directory");
+    if (target->staging)
+        return 0;
+    if (errno == ENOENT && lstat(given, &st) == 0)
+        return error_rule(err, WFS_CODE_USAGE, "the staging directory %s is a link to nothing",
+                          printable_string(given).text);
+    return errno == ENOENT ? resolve_new(given, &target->staging, err) : fail(given, errno, err);
+}
+
 static int resolve(const struct stage_target_request *request, struct stage_target *target,
                    struct wfs_error *err)
 {
     int r = resolve_source(request, target, err);
-    if (!target->source)
+    if (target->source && request->staging)
+        r = resolve_staging(request->staging, target, err);
+    if (!target->source || r < 0)
         return r;
     if (request->output) {
         target->is_output = true;
@@ -142,6 +160,7 @@ void stage_target_clear(struct stage_target *target)
     free(target->path);
     free(target->link);
     free(target->link_name);
+    free(target->staging);
     *target = STAGE_TARGET_NONE;
 }
 
@@ -152,4 +171,5 @@ void stage_target_describe(const struct stage_target *target, struct stage_optio
     options->link_dirfd = target->link_dirfd;
     options->link_name = target->link_name;
     options->output = target->is_output;
+    options->staging = target->staging;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which file a commit will replace: names resolved once, into a directory descriptor and a name, before
- * anything is mounted over them (docs/staging.md 8, Links).
+ * Which file a commit will replace, and where edits are kept: names resolved once, before anything is mounted
+ * over them (docs/staging.md 7 and 8, Links).
  */
 #ifndef STAGE_TARGET_H
 #define STAGE_TARGET_H
@@ -9,9 +9,10 @@
 #include "stage/stage.h"
 
 struct stage_target_request {
-    const char *source; /* as given */
-    const char *output; /* NULL: a commit replaces the source */
-    bool create;        /* the source does not exist yet */
+    const char *source;  /* as given */
+    const char *output;  /* NULL: a commit replaces the source */
+    const char *staging; /* NULL: edits are kept beside what a commit replaces */
+    bool create;         /* the source does not exist yet */
 };
 
 struct stage_target {
@@ -24,6 +25,7 @@ struct stage_target {
     int link_dirfd;
     char *link_name;
     bool is_output; /* another file than the source */
+    char *staging;  /* absolute, links resolved, be it there or not; NULL: none was named */
 };
 
 #define STAGE_TARGET_NONE ((struct stage_target){.dirfd = -1, .link_dirfd = -1})

@@ -29,5 +29,13 @@ wanted["a"] = ("I64", [5], pattern(40))
 judge("model/m.safetensors", wanted)
 equal(sorted(os.listdir("model")), ["config.json", "m.safetensors"], "files below, all committed")
 
+# A dead mount hides the source from whoever mounts it again.
+m = Mount("model/m.safetensors", "model")
+write(m.staged("a"), bytes(40))
+m.kill()
+with Mount("model/m.safetensors", "model") as m:
+    equal(read(m.staged("a")), bytes(40), "resumed after a kill")
+    weightfs("discard", "model")
+
 # From inside the directory, by a relative name, in the background.
 shell("cd model && weightfs mount m.safetensors . && cat ../model/tensors/a >/dev/null && ls ../model/staging && cd .. && weightfs umount model")

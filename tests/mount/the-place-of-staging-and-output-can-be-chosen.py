@@ -38,6 +38,24 @@ equal(sorted(os.listdir("out")), ["new.safetensors"], "files beside the output")
 equal(weightfs("mount", "-o", "output=mnt/x.safetensors", "m.safetensors", "mnt", code=None).code in (2, 3), True, "refused")
 equal(os.path.ismount("mnt"), False, "mounted")
 
+# Nor can staging: the daemon would ask itself, and what was there before would be hidden. Links are resolved first.
+os.mkdir("mnt/edits")
+os.symlink("mnt", "way")
+os.symlink("mnt/tensors", "dangling")
+for place in "mnt", "mnt/", "mnt/edits", "mnt/new", "way", "way/edits", "out/../mnt/edits", os.path.abspath("mnt/new"):
+    told = one_sentence(weightfs("mount", "-o", f"staging={place}", "m.safetensors", "mnt", code=2).err)
+    contains(told, os.path.realpath(place), os.path.realpath("mnt"))
+    equal(os.path.ismount("mnt"), False, f"mounted with staging={place}")
+contains(one_sentence(weightfs("mount", "-o", "staging=dangling", "m.safetensors", "mnt", code=2).err), "dangling")
+for place in "", "/", "missing/edits":
+    one_sentence(weightfs("mount", "-o", f"staging={place}", "m.safetensors", "mnt", code=2).err)
+equal(os.listdir("mnt"), ["edits"], "below the mount point")
+os.rmdir("mnt/edits")
+with Mount("m.safetensors", "mnt", "-o", "staging=mnt-edits") as m:  # beside it, with a name that begins like its own
+    write(m.staged("a"), bytes(40))
+    equal(os.path.isdir("mnt-edits"), True, "staging beside the mount point")
+    m.control("discard")
+
 # A directory that is there: our own and empty is taken and closed to others; one with files of somebody, or somebody's, is refused.
 os.mkdir("own")
 os.chmod("own", 0o777)
