@@ -14,83 +14,111 @@ static struct key origin_key(const struct entry *entry)
     return (struct key){SPACE_TENSOR, entry->state.origin, entry->state.origin_length};
 }
 
-/* Whether a staged entry is a tensor of the model under another name. */
-static bool is_renamed(const struct stage *stage, const struct slot *slot)
+/* The slot of the model's tensor that a staged entry is under another name; NULL: it is none. */
+static struct slot *renamed_from(const struct stage *stage, const struct slot *slot)
 {
     size_t index;
     const struct entry *entry = slot->entry;
 
-    if (slot->space != SPACE_TENSOR || !entry || !entry->staged || !entry->state.origin ||
-        base_find(stage, slot_key(slot), &index))
-        return false;
-    const struct slot *origin = slot_find(&stage->table, origin_key(entry));
-    return origin && origin->removed;
+    if (slot->space != SPACE_TENSOR || !entry->state.origin || base_find(stage, slot_key(slot), &index))
+        return NULL;
+    struct slot *origin = slot_find(&stage->table, origin_key(entry));
+    return origin && origin->removed ? origin : NULL;
 }
 
-static void mark_renamed(struct stage *stage)
+static const char *kind_of(const struct stage *stage, const struct slot *slot, size_t index)
 {
-    size_t bucket = 0;
-    struct slot *slot;
-
-    for (slot = slot_next(&stage->table, &bucket, NULL); slot; slot = slot_next(&stage->table, &bucket, slot))
-        slot->renamed_away = false;
-    bucket = 0;
-    for (slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, slot)) {
-        if (is_renamed(stage, slot))
-            slot_find(&stage->table, origin_key(slot->entry))->renamed_away = true;
-    }
-}
-
-static const char *kind_of(const struct stage *stage, const struct slot *slot)
-{
-    size_t index;
     const struct entry *entry = slot->entry;
-
-    if (!entry)
-        return "removed";
-    if (is_renamed(stage, slot))
-        return "renamed";
-    if (!base_find(stage, slot_key(slot), &index))
-        return "added";
     const struct content *content = &entry->state.content;
     struct wfs_tensor model = generation_tensor(stage->generation, index);
+
     if (content->kind == CONTENT_SOURCE && content->index == index &&
         content->size == model.end - model.begin)
         return "declared";
     return entry->state.patched ? "patched" : "replaced";
 }
 
-/* The model's tensor that it is the new form of. */
-static void fill_before(const struct stage *stage, const struct slot *slot, struct change *change)
+static void fill_staged(const struct stage *stage, const struct slot *slot, const struct slot *origin,
+                        struct change *change)
 {
     size_t index;
-    struct key key = is_renamed(stage, slot) ? origin_key(slot->entry) : slot_key(slot);
+    const struct entry *entry = slot->entry;
+    const struct declaration *declared = &entry->state.declared;
 
-    change->has_before = base_find(stage, key, &index);
+    *change = (struct change){
+        .name = slot->name,
+        .name_length = slot->length,
+        .has_dtype = declared->dtype != WFS_DTYPE_COUNT,
+        .has_shape = declared->has_shape,
+        .tensor = declaration_tensor(declared, slot->name, slot->length),
+        .size = entry_size(entry, PLACE_TENSORS),
+    };
+    change->has_before = base_find(stage, origin ? slot_key(origin) : slot_key(slot), &index);
     if (change->has_before)
         change->before = generation_tensor(stage->generation, index);
+    if (origin) {
+        change->kind = "renamed";
+        change->from = origin->name;
+        change->from_length = origin->length;
+    } else {
+        change->kind = change->has_before ? kind_of(stage, slot, index) : "added";
+    }
 }
 
-static void fill_change(const struct stage *stage, const struct slot *slot, struct change *change)
+static void fill_removed(const struct stage *stage, const struct slot *slot, struct change *change)
 {
-    *change = (struct change){.name = slot->name, .name_length = slot->length, .kind = kind_of(stage, slot)};
-    fill_before(stage, slot, change);
-    if (slot->entry) {
-        const struct declaration *declared = &slot->entry->state.declared;
-        change->has_dtype = declared->dtype != WFS_DTYPE_COUNT;
-        change->has_shape = declared->has_shape;
-        change->tensor = declaration_tensor(declared, slot->name, slot->length);
-        change->size = entry_size(slot->entry, PLACE_TENSORS);
-        if (is_renamed(stage, slot)) {
-            change->from = slot->entry->state.origin;
-            change->from_length = slot->entry->state.origin_length;
-        }
-    } else if (change->has_before) {
-        change->tensor = change->before;
+    size_t index;
+
+    *change = (struct change){.name = slot->name, .name_length = slot->length, .kind = "removed"};
+    change->has_before = base_find(stage, slot_key(slot), &index);
+    if (change->has_before) {
+        change->tensor = change->before = generation_tensor(stage->generation, index);
         change->has_dtype = change->has_shape = true;
         change->size = change->tensor.end - change->tensor.begin;
     }
+}
+
+static bool is_tensor(const struct slot *slot)
+{
+    return slot->space == SPACE_TENSOR || slot->space == SPACE_HASHED;
+}
+
+/* Staged files, and which of the model's names are not there only because their tensor has another one. */
+static size_t collect_staged(struct stage *stage, struct change *changes)
+{
+    size_t bucket = 0;
+    size_t count = 0;
+
+    for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        if (!is_tensor(slot) || !slot->entry || !slot->entry->staged)
+            continue;
+        struct slot *origin = renamed_from(stage, slot);
+        if (origin)
+            origin->renamed_away = true;
+        if (changes)
+            fill_staged(stage, slot, origin, &changes[count]);
+        count++;
+    }
+    return count;
+}
+
+static size_t collect_removed(struct stage *stage, struct change *changes)
+{
+    size_t bucket = 0;
+    size_t count = 0;
+
+    for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        bool is_told = is_tensor(slot) && slot->removed && !slot->renamed_away;
+        slot->renamed_away = false;
+        if (!is_told)
+            continue;
+        if (changes)
+            fill_removed(stage, slot, &changes[count]);
+        count++;
+    }
+    return count;
 }
 
 static int compare_changes(const void *left, const void *right)
@@ -102,19 +130,12 @@ static int compare_changes(const void *left, const void *right)
 
 int report_changes(struct stage *stage, struct change **ret_changes, size_t *ret_count)
 {
-    size_t bucket = 0;
-    size_t count = 0;
     struct change *changes = calloc(stage->table.count + 1, sizeof(*changes));
     if (!changes)
         return -ENOMEM;
 
-    mark_renamed(stage);
-    for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, slot)) {
-        bool is_tensor = slot->space == SPACE_TENSOR || slot->space == SPACE_HASHED;
-        if (is_tensor && ((slot->entry && slot->entry->staged) || (slot->removed && !slot->renamed_away)))
-            fill_change(stage, slot, &changes[count++]);
-    }
+    size_t count = collect_staged(stage, changes);
+    count += collect_removed(stage, changes + count);
     qsort(changes, count, sizeof(*changes), compare_changes);
     *ret_changes = changes;
     *ret_count = count;
@@ -158,11 +179,9 @@ const char *report_source(const struct stage *stage, const struct stage_face *fa
 
 size_t report_count(struct stage *stage)
 {
-    auto_free struct change *changes = NULL;
-    size_t count = 0;
+    size_t count = collect_staged(stage, NULL);
 
-    if (report_changes(stage, &changes, &count) < 0)
-        return count_changes(stage);
+    count += collect_removed(stage, NULL);
     return count + (stage->metadata_staged ? 1u : 0u) + (stage->document->staged ? 1u : 0u);
 }
 

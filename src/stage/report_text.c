@@ -125,7 +125,7 @@ static int say_map(struct stage *stage, struct page *page)
 static void say_what_next(struct stage *stage, struct page *page, size_t total)
 {
     const char *model = page->face->mountpoint;
-    struct printable shown = printable_string(model ? model : report_source(stage, page->face));
+    struct printable shown = printable_string(model ? model : page->source);
 
     bytes_printf(page->out, "%zu staged change%s, kept in %s\n", total, total == 1 ? "" : "s",
                  printable_string(stage->spool ? stage->spool_path : "memory").text);
@@ -229,8 +229,7 @@ int stage_report_text(struct stage *stage, const struct stage_face *face, struct
     auto_lock(&stage->lock);
 
     page.source = report_source(stage, face);
-
-    bytes_printf(out, "model: %s\n", printable_string(report_source(stage, face)).text);
+    bytes_printf(out, "model: %s\n", printable_string(page.source).text);
     if (face->mountpoint)
         bytes_printf(out, "mounted at: %s (pid %d)\n", printable_string(face->mountpoint).text, face->pid);
     bytes_printf(out, "generation: %" PRIu64 ", %zu tensors\n", stage->generation_number,

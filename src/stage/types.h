@@ -128,7 +128,7 @@ struct slot {
     struct entry *entry;     /* NULL: no file of that name */
     struct declaration last; /* the name's last declaration while there is no entry */
     bool removed;            /* the model's tensor of that name is not there any more */
-    bool renamed_away;       /* and lives on under another name (kept by the report) */
+    bool renamed_away;       /* and lives on under another name: only while a report is made */
 };
 
 struct table {
