@@ -101,14 +101,14 @@ static void attr_directory_of_mounter(struct session *session, enum fixed_node n
 
 static int attr_status(struct session *session, enum fixed_node node, struct stat *attr)
 {
-    auto_bytes text = BYTES_EMPTY;
     struct timespec now;
+    uint64_t size;
 
-    int r = session_status(session, node == NODE_STATUS_JSON, &text);
+    int r = session_status_size(session, node == NODE_STATUS_JSON, &size);
     if (r < 0)
         return r;
     clock_gettime(CLOCK_REALTIME, &now);
-    *attr = plain(node, S_IFREG, text.length);
+    *attr = plain(node, S_IFREG, size);
     own_as_mounter(session, attr, 0600);
     set_times(attr, now);
     return 0;

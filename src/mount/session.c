@@ -2,6 +2,7 @@
 #include "mount/session.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "mount/behind.h"
 #include "mount/control.h"
@@ -17,6 +18,7 @@
 
 #define FIRST_TENSOR_ID   1u
 #define DEFAULT_VIEW_NAME "model.safetensors"
+#define REPORT_GOOD_FOR   4.0 /* times as long as it took to make */
 
 static void *ref_entry(void *entry)
 {
@@ -233,6 +235,29 @@ static size_t copy_notes(struct session *session, char *notes[SESSION_NOTES + 1]
     return count;
 }
 
+static struct timespec later(struct timespec time, double seconds)
+{
+    long nanoseconds = time.tv_nsec + (long)((seconds - (double)(time_t)seconds) * 1e9);
+
+    time.tv_sec += (time_t)seconds + nanoseconds / 1000000000;
+    time.tv_nsec = nanoseconds % 1000000000;
+    return time;
+}
+
+static void keep_size(struct session *session, bool json, uint64_t bytes, struct timespec changed,
+                      struct timespec begun)
+{
+    struct timespec now = clock_now();
+    struct report_size *kept = &session->report_sizes[json];
+
+    auto_lock(&session->lock);
+    *kept = (struct report_size){
+        .bytes = bytes,
+        .changed = changed,
+        .until = later(now, REPORT_GOOD_FOR * clock_seconds(&begun, &now)),
+    };
+}
+
 int session_status(struct session *session, bool json, struct bytes *out)
 {
     char *notes[SESSION_NOTES + 1];
@@ -243,12 +268,41 @@ int session_status(struct session *session, bool json, struct bytes *out)
         .pid = (int)getpid(),
         .notes = (const char *const *)notes,
     };
+    struct timespec begun = clock_now();
+    struct timespec changed = stage_mtime(session->stage);
 
     int r =
         json ? stage_report_json(session->stage, &face, out) : stage_report_text(session->stage, &face, out);
     for (size_t i = 0; i < count; i++)
         free(notes[i]);
-    return r < 0 ? r : out->failed ? -ENOMEM : 0;
+    if (r < 0 || out->failed)
+        return r < 0 ? r : -ENOMEM;
+    keep_size(session, json, out->length, changed, begun);
+    return 0;
+}
+
+static bool find_size(struct session *session, bool json, uint64_t *ret_size)
+{
+    const struct report_size *kept = &session->report_sizes[json];
+    struct timespec now = clock_now();
+    struct timespec changed = stage_mtime(session->stage);
+
+    if (stage_is_committing(session->stage))
+        return false;
+    auto_lock(&session->lock);
+    *ret_size = kept->bytes;
+    return clock_is_later(&kept->until, &now) && !clock_is_later(&changed, &kept->changed);
+}
+
+int session_status_size(struct session *session, bool json, uint64_t *ret_size)
+{
+    auto_bytes text = BYTES_EMPTY;
+
+    if (find_size(session, json, ret_size))
+        return 0;
+    int r = session_status(session, json, &text);
+    *ret_size = text.length;
+    return r;
 }
 
 /* The model takes its own size; what is free is what a commit could use. */

@@ -32,6 +32,13 @@ struct current {
 
 #define SESSION_NOTES 6
 
+/* How long a report was when it was made last. */
+struct report_size {
+    uint64_t bytes;
+    struct timespec changed; /* when a file of staging/ had changed then */
+    struct timespec until;   /* good for attributes */
+};
+
 struct session {
     /* fixed before the first request */
     const struct mount_options *options;
@@ -61,7 +68,8 @@ struct session {
     LIST_HEAD(, listing) listings; /* and directories */
     atomic_uint closing;           /* files between FLUSH and RELEASE (closing.h) */
     pthread_cond_t closed;
-    char *notes[SESSION_NOTES]; /* further lines of the status file, each about its own matter */
+    char *notes[SESSION_NOTES];         /* further lines of the status file, each about its own matter */
+    struct report_size report_sizes[2]; /* of the text; of the JSON */
 };
 
 /* What a line of the status file is about; a later line on the same matter replaces the earlier. */
@@ -90,6 +98,10 @@ void session_note(struct session *session, enum note note, const char *format, .
 
 /* The text of status, or the object of status.json; -ENOMEM. */
 int session_status(struct session *session, bool json, struct bytes *out);
+
+/* How long it is, for attributes. A kernel asks several times before somebody reads: what took long to make
+ * is not made for every question, unless something was staged since. Reads get what was made at open. */
+int session_status_size(struct session *session, bool json, uint64_t *ret_size);
 
 void session_statvfs(struct session *session, struct statvfs *ret_statvfs);
 
