@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/keep.h"
+#include "base/protection.h"
 #include "base/utf8.h"
 
 #include <dirent.h>
@@ -167,7 +168,7 @@ static int open_temporary(struct replace *replace)
 {
     int r = open_nameless(replace);
     bool has_no_tmpfile = r == -EOPNOTSUPP || r == -EISDIR || r == -EINVAL || r == -ENOENT || r == -ENOSYS;
-    return has_no_tmpfile ? open_hidden(replace) : r;
+    return has_no_tmpfile && !protection_of(replace->dirfd, "") ? open_hidden(replace) : r;
 }
 
 static int copy_options(struct replace *replace, const char *name, const struct replace_options *options)
@@ -215,6 +216,7 @@ int replace_begin(int dirfd, const char *name, const struct replace_options *opt
     if (copy_options(replace, name, options) < 0)
         return error_no_memory(err);
     int r = check_names(replace, err);
+    r = r < 0 ? r : protection_check(replace->dirfd, replace->name, replace->exclusive, err);
     if (r < 0)
         return r;
     r = open_temporary(replace);

@@ -209,9 +209,16 @@ int base_identity_check(int dirfd, const char *name, const struct base_identity 
 
 /* The staging directory with journal and lock, made now when there is none. stage->lock held. */
 int stage_ensure_spool(struct stage *stage);
+int stage_start_journal(struct stage *stage); /* a new one that says which model the edits lie upon */
+
+/* --- place.c --- */
+
 /* Where the staging directory is or will be: `staging`, or (NULL) beside the target. */
 int stage_place_spool(struct stage *stage, const char *staging, struct wfs_error *err);
-int stage_start_journal(struct stage *stage); /* a new one that says which model the edits lie upon */
+void stage_forget_place(struct stage *stage);
+
+/* Why nothing can be staged there, if so, and whether it lies in memory. */
+void stage_judge_place(struct stage *stage, bool read_only);
 
 /* --- renew.c --- */
 
