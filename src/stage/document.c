@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * staging/metadata.json: rendered from the pending model, and taken as it comes when somebody writes it.
- * Nothing is parsed before the last writer closed; then a valid document is applied as a whole, and an
- * invalid one stays as written.
+ * staging/metadata.json, taken as it comes when somebody writes it. Nothing is parsed before the last writer
+ * closed; then a valid document is applied as a whole, and an invalid one stays as written.
  *
  * An entry says nothing when its dtype and shape are what staging or the model has under that name. So a
  * stale copy of the document, written over it, changes nothing and brings nothing back.
@@ -13,61 +12,6 @@
 #include "stage/plan.h"
 
 #include <string.h>
-
-/* --- reading --- */
-
-static bool nothing_staged(const struct stage *stage)
-{
-    size_t bucket = 0;
-
-    if (stage->metadata_staged)
-        return false;
-    for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, slot)) {
-        if (slot->removed || (slot->entry && slot->entry->staged))
-            return false;
-    }
-    return true;
-}
-
-static struct image *render(struct stage *stage)
-{
-    auto_plan plan = PLAN_EMPTY;
-    struct metadata_map metadata;
-    auto_bytes out = BYTES_EMPTY;
-
-    if (plan_collect(stage, &plan, NULL) < 0)
-        return NULL;
-    int placed = plan_place(stage, &plan, NULL);
-    if (placed == -ENOMEM)
-        return NULL;
-    auto_free struct wfs_tensor *tensors = calloc(plan.count + 1, sizeof(*tensors));
-    if (!tensors || pending_metadata(stage, &metadata) < 0)
-        return NULL;
-    for (size_t i = 0; i < plan.count; i++) {
-        tensors[i] = plan.items[i].tensor;
-        if (placed < 0) /* together they are larger than any file: there is no place to tell */
-            tensors[i].begin = tensors[i].end = 0;
-    }
-    document_encode(tensors, plan.count, &metadata, &out);
-    free(metadata.pairs);
-
-    struct image *image = image_new();
-    size_t length = out.length;
-    char *memory = bytes_take(&out);
-    if (!image || !memory || image_add_memory(image, memory, length) < 0) {
-        if (!image)
-            free(memory);
-        image_unref(image);
-        return NULL;
-    }
-    return image;
-}
-
-struct image *document_image(struct stage *stage)
-{
-    return nothing_staged(stage) ? generation_document_image(stage->generation) : render(stage);
-}
 
 /* --- applying --- */
 

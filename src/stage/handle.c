@@ -112,6 +112,8 @@ void handle_detach(struct stage_handle *handle)
             generation_unref(content->generation);
             content->generation = NULL;
         }
+        if (entry == stage->document)
+            document_image_drop(stage);
     }
     entry_unref_locked(entry);
 }

@@ -176,7 +176,15 @@ void draft_explain(const struct entry *entry, struct wfs_error *ret_why);
 int document_settle(struct stage *stage);
 /* Every draft that nobody writes; no lock held. */
 void drafts_settle(struct stage *stage);
-struct image *document_image(struct stage *stage); /* as a reader sees it; stage->lock held */
+
+/* --- render.c: the document as a reader sees it; with stage->lock held --- */
+
+struct image *document_image(struct stage *stage);
+void document_image_drop(struct stage *stage); /* nobody has it open any more */
+uint64_t document_image_size(struct stage *stage);
+
+/* --- metadata.c --- */
+
 int metadata_copy(struct metadata_map *to, const struct metadata_map *from);
 void metadata_clear(struct metadata_map *map);
 bool metadata_same(const struct metadata_map *a, const struct metadata_map *b); /* in any order */

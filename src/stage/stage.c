@@ -149,6 +149,7 @@ void stage_close(struct stage *stage)
     free_entries(stage);
     table_free(&stage->table);
     image_unref(stage->preview);
+    image_unref(stage->rendering.image);
     spool_close(stage->spool);
     stage_forget_place(stage);
     witness_clear(stage);

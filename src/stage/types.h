@@ -218,6 +218,14 @@ struct witnesses {
     atomic_bool stop;
 };
 
+/* metadata.json as it was rendered last. */
+struct rendering {
+    bool is_known;
+    uint64_t change; /* the change count that it is of */
+    uint64_t size;
+    struct image *image; /* kept while somebody has the document open, who reads it piece by piece */
+};
+
 struct stage {
     /* fixed after stage_open() */
     int dirfd;
@@ -237,11 +245,9 @@ struct stage {
     struct generation *generation;
     uint64_t generation_number;
     struct table table;
-    struct entry *document; /* staging/metadata.json */
-    uint64_t document_size; /* of its rendering at document_change */
-    uint64_t document_change;
-    bool document_size_known;
-    char *document_error; /* why the document as written cannot be applied; NULL: nothing wrong */
+    struct entry *document;     /* staging/metadata.json */
+    struct rendering rendering; /* of the document */
+    char *document_error;       /* why the document as written cannot be applied; NULL: nothing wrong */
     bool metadata_staged;
     struct metadata_map metadata; /* when metadata_staged; owned, one block a pair */
     struct layout layout;

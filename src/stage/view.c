@@ -132,29 +132,12 @@ struct image *entry_image(const struct entry *entry, enum stage_place place)
     return image;
 }
 
-/* The size of the rendered document is found by rendering it, once a change. */
-static uint64_t rendered_size(struct stage *stage)
-{
-    uint64_t change = atomic_load(&stage->changes);
-
-    if (!stage->document_size_known || stage->document_change != change) {
-        struct image *image = document_image(stage);
-        if (!image)
-            return 0;
-        stage->document_size = image_length(image);
-        stage->document_change = change;
-        stage->document_size_known = true;
-        image_unref(image);
-    }
-    return stage->document_size;
-}
-
 uint64_t entry_size(const struct entry *entry, enum stage_place place)
 {
     uint64_t shift;
 
     if (is_rendered_document(entry))
-        return rendered_size(entry->stage);
+        return document_image_size(entry->stage);
     if (!view_shift(entry, place, &shift))
         return 0;
     return entry->state.content.size - shift + (view_has_header(entry, place) ? view_header_size(entry) : 0);

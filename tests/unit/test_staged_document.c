@@ -233,6 +233,33 @@ START_TEST(a_document_longer_than_any_header_is_refused)
 
 END_TEST
 
+START_TEST(a_document_that_is_read_is_rendered_once_a_change)
+{
+    struct image *images[4];
+    struct stage_handle *handle = open_file(ROOT, "metadata.json", O_RDONLY);
+    for (size_t i = 0; i < 4; i++) {
+        if (i == 2)
+            ck_assert_int_eq(rename_tensor("a", "z", 0), 0);
+        ck_assert_int_eq(stage_image(handle, &images[i]), 0);
+    }
+    ck_assert_ptr_eq(images[0], images[1]);
+    ck_assert_ptr_ne(images[1], images[2]);
+    ck_assert_ptr_eq(images[2], images[3]);
+    for (size_t i = 0; i < 4; i++)
+        image_unref(images[i]);
+    stage_release(handle);
+    ck_assert_ptr_null(model.stage->rendering.image); /* nobody reads it: it takes no room */
+    size_t length;
+    auto_free char *text = content_of(ROOT, "metadata.json", &length);
+    ck_assert_has(text, "\"z\"");
+    commit();
+    free(take_ptr(text));
+    text = content_of(ROOT, "metadata.json", &length);
+    ck_assert_has(text, "\"z\"");
+}
+
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -249,6 +276,7 @@ int main(void)
         a_document_overrules_attributes,
         a_document_that_is_appended_to_or_cut_is_taken_as_it_is,
         a_document_longer_than_any_header_is_refused,
+        a_document_that_is_read_is_rendered_once_a_change,
     };
     return RUN_STAGE_TESTS("staged_document", tests);
 }
