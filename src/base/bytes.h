@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct bytes {
     char *data; /* NULL while empty */
@@ -37,5 +38,13 @@ void bytes_json_path(struct bytes *bytes, const char *path);
 
 /* Hands the memory over (never NULL, even when empty); NULL when appending failed. */
 char *bytes_take(struct bytes *bytes);
+
+/* The order of two runs, byte by byte; of two that begin alike the shorter one is first. */
+static inline int bytes_compare(const void *a, size_t a_length, const void *b, size_t b_length)
+{
+    size_t shorter = a_length < b_length ? a_length : b_length;
+    int order = shorter ? memcmp(a, b, shorter) : 0;
+    return order ? order : (a_length > b_length) - (a_length < b_length);
+}
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/diff_bytes.h"
 #include "cli/object.h"
+#include "format/encode.h"
 #include "format/name.h"
 #include "format/name_table.h"
 #include "format/shape.h"
@@ -166,34 +167,23 @@ static int compare_tensor(struct pair_of_files *files, const struct wfs_tensor *
 
 /* __metadata__ of a file, and which of its pairs has a key. */
 struct map {
-    const struct wfs_header *header;
+    struct metadata_map pairs;
     struct name_table keys;
 };
 
-struct map_pair {
-    const char *key, *value;
-    size_t key_length, value_length;
-};
-
-static struct map_pair pair_at(const struct wfs_header *header, size_t index)
+static struct name_text key_at(const void *context, size_t index)
 {
-    struct map_pair pair;
-    wfs_header_metadata(header, index, &pair.key, &pair.key_length, &pair.value, &pair.value_length);
-    return pair;
-}
-
-static struct name_text key_at(const void *header, size_t index)
-{
-    struct map_pair pair = pair_at(header, index);
-    return (struct name_text){pair.key, pair.key_length};
+    const struct metadata_pair *pair = &((const struct metadata_pair *)context)[index];
+    return (struct name_text){pair->key, pair->key_length};
 }
 
 static int map_init(struct map *map, const struct wfs_header *header)
 {
-    size_t count = wfs_header_metadata_count(header);
-
-    map->header = header;
-    int r = name_table_init(&map->keys, count, count, key_at, header);
+    int r = metadata_of_header(header, &map->pairs);
+    if (r < 0)
+        return r;
+    size_t count = map->pairs.count;
+    r = name_table_init(&map->keys, count, count, key_at, map->pairs.pairs);
     for (size_t i = 0; r == 0 && i < count; i++)
         name_table_put(&map->keys, i);
     return r;
@@ -202,26 +192,25 @@ static int map_init(struct map *map, const struct wfs_header *header)
 static void map_clear(struct map *map)
 {
     name_table_clear(&map->keys);
+    free(map->pairs.pairs);
 }
 
-static bool map_find(const struct map *map, const struct map_pair *pair, struct map_pair *ret_found)
+static const struct metadata_pair *map_find(const struct map *map, const struct metadata_pair *pair)
 {
     size_t index = name_table_find(&map->keys, pair->key, pair->key_length);
-    if (index == NAME_TABLE_NONE)
-        return false;
-    *ret_found = pair_at(map->header, index);
-    return true;
+    return index == NAME_TABLE_NONE ? NULL : &map->pairs.pairs[index];
 }
 
-static struct json_object *value_object(const struct map_pair *pair)
+static struct json_object *value_object(const struct metadata_pair *pair)
 {
     return pair ? json_object_new_string_len(pair->value, (int)pair->value_length) : NULL;
 }
 
 /* One of the two may be NULL: there is no such key. */
-static void add_pair(struct json_object *pairs, const struct map_pair *from, const struct map_pair *to)
+static void add_pair(struct json_object *pairs, const struct metadata_pair *from,
+                     const struct metadata_pair *to)
 {
-    const struct map_pair *any = from ? from : to;
+    const struct metadata_pair *any = from ? from : to;
     struct json_object *pair = json_object_new_object();
 
     set(pair, "key", json_object_new_string_len(any->key, (int)any->key_length));
@@ -230,26 +219,19 @@ static void add_pair(struct json_object *pairs, const struct map_pair *from, con
     json_object_array_add(pairs, pair);
 }
 
-static bool same_value(const struct map_pair *a, const struct map_pair *b)
-{
-    return a->value_length == b->value_length && memcmp(a->value, b->value, a->value_length) == 0;
-}
-
 /* In the order of the old file, then of the new one. */
 static void compare_maps(struct json_object *pairs, const struct map *before, const struct map *after)
 {
-    struct map_pair other;
-
-    for (size_t i = 0; i < wfs_header_metadata_count(before->header); i++) {
-        struct map_pair from = pair_at(before->header, i);
-        bool is_kept = map_find(after, &from, &other);
-        if (!is_kept || !same_value(&from, &other))
-            add_pair(pairs, &from, is_kept ? &other : NULL);
+    for (size_t i = 0; i < before->pairs.count; i++) {
+        const struct metadata_pair *from = &before->pairs.pairs[i];
+        const struct metadata_pair *to = map_find(after, from);
+        if (!to || bytes_compare(from->value, from->value_length, to->value, to->value_length) != 0)
+            add_pair(pairs, from, to);
     }
-    for (size_t i = 0; i < wfs_header_metadata_count(after->header); i++) {
-        struct map_pair to = pair_at(after->header, i);
-        if (!map_find(before, &to, &other))
-            add_pair(pairs, NULL, &to);
+    for (size_t i = 0; i < after->pairs.count; i++) {
+        const struct metadata_pair *to = &after->pairs.pairs[i];
+        if (!map_find(before, to))
+            add_pair(pairs, NULL, to);
     }
 }
 

@@ -17,11 +17,7 @@ static int compare_keys(const void *left, const void *right)
 {
     const struct metadata_pair *a = left;
     const struct metadata_pair *b = right;
-    size_t shorter = a->key_length < b->key_length ? a->key_length : b->key_length;
-    int order = shorter ? memcmp(a->key, b->key, shorter) : 0;
-    if (order)
-        return order;
-    return (a->key_length > b->key_length) - (a->key_length < b->key_length);
+    return bytes_compare(a->key, a->key_length, b->key, b->key_length);
 }
 
 /* The pairs by key: the map's own where they are in order, else a copy (*ret_copy, the caller's to free).

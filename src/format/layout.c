@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "format/encode.h"
@@ -39,11 +40,7 @@ int layout_parse(const char *text, struct layout *ret_layout)
 /* The order of names that is the official library's: by bytes. */
 static int compare_names(const struct wfs_tensor *a, const struct wfs_tensor *b)
 {
-    size_t shorter = a->name_length < b->name_length ? a->name_length : b->name_length;
-    int order = shorter ? memcmp(a->name, b->name, shorter) : 0;
-    if (order)
-        return order;
-    return (a->name_length > b->name_length) - (a->name_length < b->name_length);
+    return bytes_compare(a->name, a->name_length, b->name, b->name_length);
 }
 
 static int compare_canonical(const void *left, const void *right)

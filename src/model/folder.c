@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -211,10 +212,8 @@ static int compare_items(const void *left, const void *right)
 {
     const struct wfs_tensor *a = &((const struct folder_item *)left)->tensor;
     const struct wfs_tensor *b = &((const struct folder_item *)right)->tensor;
-    size_t least = a->name_length < b->name_length ? a->name_length : b->name_length;
-    int order = memcmp(a->name, b->name, least);
 
-    return order ? order : (a->name_length > b->name_length) - (a->name_length < b->name_length);
+    return bytes_compare(a->name, a->name_length, b->name, b->name_length);
 }
 
 static void tell_twins(struct folder *folder)

@@ -3,6 +3,7 @@
  * The pairs of __metadata__. They are gathered as they come and put in order once, so that a map of a million
  * keys takes no quadratic time.
  */
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "format/name.h"
@@ -97,10 +98,7 @@ struct numbered_pair {
 
 static int compare_keys(const struct metadata_pair *a, const struct metadata_pair *b)
 {
-    size_t least = a->key_length < b->key_length ? a->key_length : b->key_length;
-    int order = least ? memcmp(a->key, b->key, least) : 0;
-
-    return order ? order : (a->key_length > b->key_length) - (a->key_length < b->key_length);
+    return bytes_compare(a->key, a->key_length, b->key, b->key_length);
 }
 
 static int compare_numbered(const void *left, const void *right)

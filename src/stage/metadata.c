@@ -2,6 +2,7 @@
  *
  * __metadata__ as it would be committed: the model's, or the map that was staged in its place.
  */
+#include "base/bytes.h"
 #include "stage/pending.h"
 
 #include <string.h>
@@ -45,18 +46,12 @@ int metadata_copy(struct metadata_map *to, const struct metadata_map *from)
     return 0;
 }
 
-static int compare_bytes(const char *a, size_t a_length, const char *b, size_t b_length)
-{
-    int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
-    return order ? order : (a_length > b_length) - (a_length < b_length);
-}
-
 static int compare_pairs(const void *left, const void *right)
 {
     const struct metadata_pair *a = left;
     const struct metadata_pair *b = right;
-    int order = compare_bytes(a->key, a->key_length, b->key, b->key_length);
-    return order ? order : compare_bytes(a->value, a->value_length, b->value, b->value_length);
+    int order = bytes_compare(a->key, a->key_length, b->key, b->key_length);
+    return order ? order : bytes_compare(a->value, a->value_length, b->value, b->value_length);
 }
 
 static struct metadata_pair *sorted_pairs(const struct metadata_map *map)

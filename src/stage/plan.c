@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage/plan.h"
 
+#include "base/bytes.h"
 #include "base/clone.h"
 #include "base/error.h"
 #include "base/fault.h"
@@ -83,8 +84,7 @@ static int compare_new(const void *left, const void *right)
 
     if (a_dtype != b_dtype)
         return a_dtype > b_dtype ? -1 : 1;
-    int order = memcmp(a->name, b->name, a->length < b->length ? a->length : b->length);
-    return order ? order : (a->length > b->length) - (a->length < b->length);
+    return bytes_compare(a->name, a->length, b->name, b->length);
 }
 
 static bool is_new_tensor(const struct stage *stage, const struct slot *slot)

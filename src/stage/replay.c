@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage/replay.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
 
 static void drop_entry(struct entry *entry)
@@ -178,17 +180,11 @@ static int replay_map(void *context, const struct metadata_map *map)
     return metadata_copy(&replay->map, map);
 }
 
-static int compare_names(const char *a, size_t a_length, const char *b, size_t b_length)
-{
-    int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
-    return order ? order : (a_length > b_length) - (a_length < b_length);
-}
-
 static int compare_witnesses(const void *left, const void *right)
 {
     const struct replay_witness *a = left;
     const struct replay_witness *b = right;
-    int order = compare_names(a->name, a->name_length, b->name, b->name_length);
+    int order = bytes_compare(a->name, a->name_length, b->name, b->name_length);
     return order ? order : (a->order < b->order) - (a->order > b->order);
 }
 
@@ -207,7 +203,7 @@ void replay_sort_witnesses(struct replay *replay)
     for (size_t i = 0; i < replay->witness_count; i++) {
         struct replay_witness *witness = &replay->witnesses[i];
         const struct replay_witness *last = kept ? &replay->witnesses[kept - 1] : NULL;
-        if (last && compare_names(last->name, last->name_length, witness->name, witness->name_length) == 0)
+        if (last && bytes_compare(last->name, last->name_length, witness->name, witness->name_length) == 0)
             witness_free(witness); /* an earlier word: the last one came first */
         else
             replay->witnesses[kept++] = *witness;
@@ -223,7 +219,7 @@ const struct replay_witness *replay_find_witness(const struct replay *replay, co
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const struct replay_witness *witness = &replay->witnesses[middle];
-        int order = compare_names(name, length, witness->name, witness->name_length);
+        int order = bytes_compare(name, length, witness->name, witness->name_length);
         if (order == 0)
             return witness;
         if (order < 0)
