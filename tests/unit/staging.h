@@ -9,6 +9,8 @@
 #include "stage/pending.h"
 #include "unit/scratch.h"
 
+#include <sys/wait.h>
+
 #define MODEL         "model.safetensors"
 #define STAGING       ".model.safetensors.staging"
 #define BIG_SIZE      8192u
@@ -55,11 +57,16 @@ static inline int model_open_with(const struct stage_options *options, struct wf
                       options, &model.stage, err);
 }
 
-static inline void model_open(void)
+static inline void open_with(const struct stage_options *options)
 {
     struct wfs_error err;
-    int r = model_open_with(&(struct stage_options){.link_dirfd = -1}, &err);
+    int r = model_open_with(options, &err);
     ck_assert_msg(r == 0, "%s", err.text);
+}
+
+static inline void model_open(void)
+{
+    open_with(&(struct stage_options){.link_dirfd = -1});
 }
 
 static inline void model_close(void)
@@ -268,6 +275,50 @@ static inline void declare(const char *name, const char *dtype, const char *shap
 static inline void write_document(const char *text)
 {
     put(PLACE_ROOT, "metadata.json", text, strlen(text));
+}
+
+/* One edit of each kind, but for drafts and what is not applied. */
+static inline void edit_everything(void)
+{
+    put(PLACE_TENSORS, "new", "1234", 4);
+    declare("new", "U8", "[2,2]");
+    ck_assert_int_eq(unlink_tensor("a"), 0);
+    ck_assert_int_eq(rename_tensor("b", "z", 0), 0);
+    patch(PLACE_TENSORS, "big", "patched", 7, 5000);
+    copy_tensor(index_of("c"), "copy");
+    put(PLACE_ROOT, "notes.txt", "scratch", 7);
+    write_document("{\"__metadata__\":{\"format\":\"np\"}}");
+}
+
+static inline void ck_assert_edited_everything(void)
+{
+    char big[BIG_SIZE];
+    memcpy(big, model.data, BIG_SIZE);
+    memcpy(big + 5000, "patched", 7);
+    ck_assert(holds(PLACE_TENSORS, "new", "1234", 4));
+    ck_assert_str_eq(declared("new"), "U8 [2,2]");
+    ck_assert(!exists(PLACE_TENSORS, "a") && !exists(PLACE_TENSORS, "b"));
+    ck_assert(holds(PLACE_TENSORS, "z", model.data + BIG_SIZE + 16, 12));
+    ck_assert(holds(PLACE_TENSORS, "big", big, BIG_SIZE));
+    ck_assert(holds(PLACE_TENSORS, "copy", model.data + BIG_SIZE + 28, 8));
+    ck_assert(holds(PLACE_ROOT, "notes.txt", "scratch", 7));
+    ck_assert_uint_eq(model.stage->metadata.count, 1);
+    ck_assert_str_eq(model.stage->metadata.pairs[0].value, "np");
+}
+
+/* Edits that a killed process left: made by a child that ends without a word. The model is closed then. */
+static inline void killed_while(void (*edits)(void))
+{
+    int status;
+    model_close();
+    pid_t pid = fork();
+    if (pid == 0) {
+        model_open();
+        edits();
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
 }
 
 /* --- verdicts --- */

@@ -2,8 +2,6 @@
 #include "stage/record.h"
 #include "unit/staging.h"
 
-#include <sys/wait.h>
-
 #define T PLACE_TENSORS
 
 static const char sixteen[] = "0123456789abcdef";
@@ -11,28 +9,6 @@ static const char sixteen[] = "0123456789abcdef";
 static const struct stage_options plain = {.link_dirfd = -1};
 static const struct stage_options discarding = {.discard = true, .link_dirfd = -1};
 static const struct stage_options accepting = {.accept_unsynced = true, .link_dirfd = -1};
-
-/* Edits that a killed process left: staged by a child that ends without a word. */
-static void killed_while(void (*edits)(void))
-{
-    int status;
-    model_close();
-    pid_t pid = fork();
-    if (pid == 0) {
-        model_open();
-        edits();
-        _exit(0);
-    }
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_int_eq(status, 0);
-}
-
-static void open_again(const struct stage_options *options)
-{
-    struct wfs_error err;
-    int r = model_open_with(options, &err);
-    ck_assert_msg(r == 0, "%s", err.text);
-}
 
 static int ignore(void *context, const unsigned char *payload, size_t length, struct wfs_error *err)
 {
@@ -79,7 +55,7 @@ static void edit_a(void)
 START_TEST(edits_of_a_killed_process_are_taken_up)
 {
     killed_while(edit_a);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert(holds(T, "a", sixteen, 16));
     ck_assert_has(model.stage->resumed, "resumed 1 staged change from ");
     ck_assert_str_eq(problems(), "");
@@ -88,33 +64,13 @@ START_TEST(edits_of_a_killed_process_are_taken_up)
 
 END_TEST
 
-static void edit_everything(void)
-{
-    put(T, "new", "1234", 4);
-    declare("new", "U8", "[2,2]");
-    ck_assert_int_eq(unlink_tensor("a"), 0);
-    ck_assert_int_eq(rename_tensor("b", "z", 0), 0);
-    patch(T, "big", "patched", 7, 5000);
-    copy_tensor(index_of("c"), "copy");
-    put(PLACE_ROOT, "notes.txt", "scratch", 7);
-    write_document("{\"__metadata__\":{\"format\":\"np\"}}");
-}
-
 START_TEST(every_kind_of_edit_is_taken_up)
 {
     killed_while(edit_everything);
-    open_again(&plain);
-    ck_assert(holds(T, "new", "1234", 4));
-    ck_assert_str_eq(declared("new"), "U8 [2,2]");
-    ck_assert(!exists(T, "a") && !exists(T, "b"));
-    ck_assert(holds(T, "z", model.data + BIG_SIZE + 16, 12));
-    ck_assert(holds(T, "copy", model.data + BIG_SIZE + 28, 8));
-    ck_assert(holds(PLACE_ROOT, "notes.txt", "scratch", 7));
-    memcpy(model.data + 5000, "patched", 7);
-    ck_assert(holds(T, "big", model.data, BIG_SIZE));
-    ck_assert_uint_eq(model.stage->metadata.count, 1);
-    ck_assert_str_eq(model.stage->metadata.pairs[0].value, "np");
+    open_with(&plain);
+    ck_assert_edited_everything();
     commit_as_previewed();
+    memcpy(model.data + 5000, "patched", 7);
     ck_assert(holds(T, "big", model.data, BIG_SIZE));
 }
 
@@ -138,11 +94,11 @@ static void discard_some(void)
 START_TEST(what_was_discarded_stays_discarded)
 {
     killed_while(discard_all);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_uint_eq(stage_change_total(model.stage), 0);
     ck_assert_int_eq(staging_count("", 0), -1);
     killed_while(discard_some);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert(exists(T, "b") && !exists(T, "z") && !exists(T, "a"));
 }
 
@@ -160,7 +116,7 @@ static void leave_a_drop(void)
 START_TEST(a_crash_in_a_discard_leaves_all_edits_or_none)
 {
     killed_while(leave_a_drop);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_uint_eq(stage_change_total(model.stage), 0);
     ck_assert(exists(T, "a") && !exists(T, "new") && !exists(PLACE_ROOT, "notes.txt"));
     ck_assert_int_eq(staging_count(DATA_FILE_END, 0), -1);
@@ -182,7 +138,7 @@ static void leave_unsettled(void)
 START_TEST(what_nobody_is_left_to_close_is_settled)
 {
     killed_while(leave_unsettled);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_str_eq(declared("new"), "BF16 [2,3]");
     ck_assert_str_eq(declared("a"), "I32 [4]");
     ck_assert_has(problems(), "NpyIncomplete");
@@ -196,7 +152,7 @@ START_TEST(a_torn_journal_is_told_of)
     int fd = openat(model.scratch.fd, STAGING "/journal", O_WRONLY | O_APPEND);
     ck_assert_int_eq(write(fd, "rec\ntorn", 8), 8);
     close(fd);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_has(model.stage->resumed, "(cut a torn tail of 8 bytes)");
 }
 
@@ -208,7 +164,7 @@ START_TEST(a_staged_file_that_is_gone_is_one_problem)
     put(T, "c", "another.", 8);
     model_close();
     ck_assert_int_eq(unlinkat(model.scratch.fd, STAGING "/00000001.bytes", 0), 0);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_has(problems(), "SpoolDamaged");
     ck_assert(holds(T, "c", "another.", 8));
     ck_assert_int_eq(unlink_tensor("a"), 0);
@@ -228,7 +184,7 @@ START_TEST(staged_files_that_are_gone_stay_problems)
     ck_assert_int_eq(unlinkat(model.scratch.fd, STAGING "/00000002.bytes", 0), 0);
     ck_assert_int_eq(unlinkat(model.scratch.fd, STAGING "/00000003.bytes", 0), 0);
     for (int i = 0; i < 3; i++) {
-        open_again(&plain);
+        open_with(&plain);
         ck_assert_str_eq(problems(), "SpoolDamaged SizeMismatch SpoolDamaged SizeMismatch");
         ck_assert(holds(T, "a", sixteen, 16));
         put(PLACE_ROOT, "notes.txt", "scratch", 7); /* gets a file of its own */
@@ -288,7 +244,7 @@ START_TEST(a_chmod_a_link_and_a_copy_with_its_time_are_the_same_model)
     model_close();
     ck_assert_int_eq(fchmodat(model.scratch.fd, MODEL, 0600, 0), 0);
     ck_assert_int_eq(linkat(model.scratch.fd, MODEL, model.scratch.fd, "other name", 0), 0);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert(holds(T, "a", sixteen, 16));
     model_close();
     ck_assert_int_eq(fstatat(model.scratch.fd, MODEL, &st, 0), 0);
@@ -296,7 +252,7 @@ START_TEST(a_chmod_a_link_and_a_copy_with_its_time_are_the_same_model)
     model_write(MODEL, model_json, model.data, MODEL_DATA);
     struct timespec times[] = {st.st_atim, st.st_mtim};
     ck_assert_int_eq(utimensat(model.scratch.fd, MODEL, times, 0), 0);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert(holds(T, "a", sixteen, 16));
     ck_assert_has(model.stage->resumed, "moved");
     model_reopen();
@@ -320,11 +276,11 @@ START_TEST(a_touched_model_is_another_and_its_edits_are_kept)
     struct timespec times[] = {st.st_atim, st.st_mtim};
     ck_assert_int_eq(utimensat(model.scratch.fd, MODEL, times, 0), 0);
     model_close();
-    open_again(&plain);
+    open_with(&plain);
     ck_assert(holds(T, "a", sixteen, 16));
     model_close();
     ck_assert_int_eq(utimensat(model.scratch.fd, MODEL, NULL, 0), 0);
-    open_again(&discarding);
+    open_with(&discarding);
     ck_assert_uint_eq(stage_change_total(model.stage), 0);
     ck_assert(holds(T, "a", model.data + BIG_SIZE, 16));
     ck_assert_int_eq(staging_count("", 0), -1);
@@ -345,7 +301,7 @@ START_TEST(a_crash_after_the_rename_is_a_finished_commit)
     killed_while(edit_a);
     model_write(MODEL, model_json, model.data, MODEL_DATA); /* stands for the file that was published */
     intend();
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_uint_eq(stage_change_total(model.stage), 0);
     ck_assert_int_eq(staging_count("", 0), -1);
 }
@@ -359,7 +315,7 @@ START_TEST(a_crash_before_the_rename_keeps_the_edits)
     killed_while(edit_a);
     record_put_intent(&payload, &other);
     append_to_journal(&payload);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert(holds(T, "a", sixteen, 16));
     commit_as_previewed();
 }
@@ -393,7 +349,7 @@ START_TEST(a_damaged_journal_is_refused_and_can_be_discarded)
     struct wfs_error err = model_refusal(&plain, EIO);
     ck_assert_int_eq(err.code, WFS_CODE_JOURNAL_DAMAGED);
     model_close();
-    open_again(&discarding);
+    open_with(&discarding);
     ck_assert_int_eq(staging_count("", 0), -1);
 }
 
@@ -404,13 +360,13 @@ START_TEST(a_staging_directory_without_a_journal_is_cleared)
     put(T, "a", sixteen, 16);
     model_close();
     unlinkat(model.scratch.fd, STAGING "/journal", 0);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_int_eq(staging_count("", 0), -1);
     put(T, "a", sixteen, 16);
     model_close();
     int fd = openat(model.scratch.fd, STAGING "/journal", O_WRONLY | O_TRUNC);
     close(fd);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_int_eq(staging_count("", 0), -1);
 }
 
@@ -444,7 +400,7 @@ START_TEST(what_was_not_synced_before_a_power_loss_is_not_trusted)
 {
     killed_while(edit_and_sync_one);
     pretend_another_boot();
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_str_eq(problems(), "UnsyncedData");
     ck_assert_str_eq(model.stage->last.problems.items[0].tensor, "a");
     model_reopen();
@@ -452,7 +408,7 @@ START_TEST(what_was_not_synced_before_a_power_loss_is_not_trusted)
     patch(T, "a", "0", 1, 0);
     ck_assert_str_eq(problems(), "UnsyncedData");
     model_close();
-    open_again(&accepting);
+    open_with(&accepting);
     ck_assert_str_eq(problems(), "");
     model_reopen();
     ck_assert_str_eq(problems(), "");
@@ -465,7 +421,7 @@ START_TEST(a_rewrite_is_trusted_after_a_power_loss)
 {
     killed_while(edit_and_sync_one);
     pretend_another_boot();
-    open_again(&plain);
+    open_with(&plain);
     put(T, "a", sixteen, 16);
     ck_assert_str_eq(problems(), "");
 }
@@ -478,7 +434,7 @@ START_TEST(a_rewrite_is_trusted_where_a_power_loss_left_no_byte)
     pretend_another_boot();
     int fd = openat(model.scratch.fd, STAGING "/00000001.bytes", O_WRONLY | O_TRUNC);
     close(fd);
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_has(problems(), "UnsyncedData");
     put(T, "a", sixteen, 16);
     ck_assert_str_eq(problems(), "");
@@ -493,7 +449,7 @@ START_TEST(a_discard_ends_distrust)
     char *names[] = {name};
     killed_while(edit_and_sync_one);
     pretend_another_boot();
-    open_again(&plain);
+    open_with(&plain);
     ck_assert_int_eq(stage_discard(model.stage, names, 1, NULL), 0);
     ck_assert_str_eq(problems(), "");
 }

@@ -5,8 +5,6 @@
  */
 #include "unit/staging.h"
 
-#include <sys/wait.h>
-
 #define T PLACE_TENSORS
 
 static const char sixteen[] = "0123456789abcdef";
@@ -25,44 +23,9 @@ int __wrap_fsync(int fd)
     return __real_fsync(fd);
 }
 
-static void edit_everything(void)
-{
-    put(T, "new", "1234", 4);
-    declare("new", "U8", "[2,2]");
-    ck_assert_int_eq(unlink_tensor("a"), 0);
-    ck_assert_int_eq(rename_tensor("b", "z", 0), 0);
-    patch(T, "big", "patched", 7, 5000);
-    copy_tensor(index_of("c"), "copy");
-    put(PLACE_ROOT, "notes.txt", "scratch", 7);
-    write_document("{\"__metadata__\":{\"format\":\"np\"}}");
-}
-
-static void check_everything(void)
-{
-    ck_assert(holds(T, "new", "1234", 4));
-    ck_assert_str_eq(declared("new"), "U8 [2,2]");
-    ck_assert(!exists(T, "a") && !exists(T, "b"));
-    ck_assert(holds(T, "z", model.data + BIG_SIZE + 16, 12));
-    ck_assert(holds(T, "copy", model.data + BIG_SIZE + 28, 8));
-    ck_assert(holds(PLACE_ROOT, "notes.txt", "scratch", 7));
-    ck_assert_uint_eq(model.stage->metadata.count, 1);
-    ck_assert_str_eq(model.stage->metadata.pairs[0].value, "np");
-}
-
-/* Runs `edits` in a process that ends without a word, and takes up what it left. */
 static void killed_after(void (*edits)(void))
 {
-    int status;
-    model_close();
-    pid_t pid = fork();
-    if (pid == 0) {
-        model_open();
-        edits();
-        _exit(0);
-    }
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_int_eq(status, 0);
-    failing = 0;
+    killed_while(edits);
     model_open();
 }
 
@@ -87,7 +50,7 @@ START_TEST(the_next_commit_writes_a_failed_journal_anew)
     ck_assert_has(err.text,
                   "the journal of staged edits could not be written: Input/output error; nothing was "
                   "changed");
-    check_everything();
+    ck_assert_edited_everything();
     commit_as_previewed();
     ck_assert(exists(T, "d"));
 }
@@ -123,7 +86,7 @@ static void edit_fail_and_fail_again(void)
 START_TEST(every_kind_of_edit_is_in_the_new_journal)
 {
     killed_after(_i ? edit_fail_and_fail_again : edit_fail_and_edit);
-    check_everything();
+    ck_assert_edited_everything();
     ck_assert(exists(T, "d") && !exists(T, "c"));
     ck_assert(holds(T, "after", sixteen, 16));
     ck_assert_int_eq(staging_count(".new", 0), 0);
