@@ -35,10 +35,7 @@ struct mending {
     struct wfs_error *err;
 };
 
-static void tell(const struct mending *mending, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void tell(const struct mending *mending, const char *format, ...)
+void mend_tell(mend_report *report, void *context, const char *format, ...)
 {
     char sentence[512];
     va_list arguments;
@@ -46,7 +43,7 @@ static void tell(const struct mending *mending, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
-    mending->report(mending->context, sentence);
+    report(context, sentence);
 }
 
 static size_t place(const struct mending *mending)
@@ -120,7 +117,7 @@ static int scan_members(struct mending *mending)
         return beyond_mending(mending);
     }
     if (place(mending) > 0)
-        tell(mending, "the header began with %zu blanks", place(mending));
+        mend_tell(mending->report, mending->context, "the header began with %zu blanks", place(mending));
     scan->at++;
     if (scan_take(scan, '}'))
         return 0;
@@ -145,7 +142,8 @@ static void drop_padding(const struct mending *mending, size_t length)
     for (size_t i = begin; i < length; i++)
         other += mending->json[i] != ' ';
     if (other > 0)
-        tell(mending, "the padding of the header had %zu bytes that are no spaces", other);
+        mend_tell(mending->report, mending->context,
+                  "the padding of the header had %zu bytes that are no spaces", other);
 }
 
 /* --- members that do not belong there ----------------------------------------------------------------- */
@@ -163,7 +161,8 @@ static int drop_special(struct mending *mending, struct member *member)
     if (is_named(member, "__metadata__") && *value == 'n')
         return 0;
     member->is_dropped = true;
-    tell(mending, "the header had a member '%s', which is no tensor", name_of(member).text);
+    mend_tell(mending->report, mending->context, "the header had a member '%s', which is no tensor",
+              name_of(member).text);
     return 0;
 }
 
@@ -239,8 +238,8 @@ static int drop_duplicate(struct mending *mending, const struct member *first, s
             "nobody can tell which is meant",
             name_of(first).text, first->key + HEADER_PREFIX, second->key + HEADER_PREFIX);
     second->is_dropped = true;
-    tell(mending, "tensor '%s': the same %s stood twice in the header", name_of(first).text,
-         is_same_text ? "entry" : "tensor");
+    mend_tell(mending->report, mending->context, "tensor '%s': the same %s stood twice in the header",
+              name_of(first).text, is_same_text ? "entry" : "tensor");
     return 0;
 }
 
@@ -291,8 +290,8 @@ static void write_pair(const struct mending *mending, const struct member *pair,
         return;
     }
     bytes_json(out, value, length);
-    tell(mending, "metadata '%s': the value %s is now a string", name_of(pair).text,
-         printable(value, length).text);
+    mend_tell(mending->report, mending->context, "metadata '%s': the value %s is now a string",
+              name_of(pair).text, printable(value, length).text);
 }
 
 /* The map of __metadata__, scanned a second time over a fresh copy of its text. */

@@ -14,6 +14,10 @@
 /* Receives one sentence for each thing mended. */
 typedef void mend_report(void *context, const char *sentence);
 
+/* Makes the sentence and hands it over. */
+void mend_tell(mend_report *report, void *context, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Whether `length` bytes of the data section are the same at both places: 1 or 0; negative errno. */
 typedef int mend_same_bytes(void *context, uint64_t begin, uint64_t other, uint64_t length);
 

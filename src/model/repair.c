@@ -12,7 +12,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,19 +36,6 @@ struct repair {
     bool has_crc;
     uint64_t compared; /* bytes of tensors that stand twice */
 };
-
-static void tell(const struct repair *repair, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void tell(const struct repair *repair, const char *format, ...)
-{
-    char sentence[512];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
-    repair->options->report(repair->options->context, sentence);
-}
 
 /* --- reading ------------------------------------------------------------------------------------------ */
 
@@ -155,12 +141,14 @@ static void tell_holes(const struct repair *repair)
     for (size_t i = 0; i < wfs_header_count(repair->header); i++) {
         struct wfs_tensor tensor = wfs_header_tensor(repair->header, i);
         if (tensor.begin > expected)
-            tell(repair, "tensor '%s': a hole of %" PRIu64 " bytes lay before it",
-                 printable(tensor.name, tensor.name_length).text, tensor.begin - expected);
+            mend_tell(repair->options->report, repair->options->context,
+                      "tensor '%s': a hole of %" PRIu64 " bytes lay before it",
+                      printable(tensor.name, tensor.name_length).text, tensor.begin - expected);
         expected = tensor.end;
     }
     if (data_size(repair) > expected)
-        tell(repair, "%" PRIu64 " bytes lay behind the last tensor", data_size(repair) - expected);
+        mend_tell(repair->options->report, repair->options->context,
+                  "%" PRIu64 " bytes lay behind the last tensor", data_size(repair) - expected);
 }
 
 /* A checksum that fails says that the bytes are not what they were: that is nothing to be written as if it
@@ -201,7 +189,8 @@ static int check_checksums(struct repair *repair, struct wfs_error *err)
     for (size_t i = 0; r == 0 && i < wfs_header_count(repair->header); i++)
         r = check_tensor(repair, i, &foreign, err);
     if (r == 0 && foreign > 0)
-        tell(repair, "%zu checksums were XXH32 and are now CRC-32", foreign);
+        mend_tell(repair->options->report, repair->options->context,
+                  "%zu checksums were XXH32 and are now CRC-32", foreign);
     return r;
 }
 
