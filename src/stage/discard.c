@@ -156,11 +156,7 @@ static void apply_drops(struct stage *stage, const struct drop_list *list)
     if (list->document) {
         metadata_clear(&stage->metadata);
         stage->metadata_staged = false;
-        spool_file_doomed(stage, &stage->document->state);
-        content_clear(&stage->document->state.content);
-        entry_set_staged(stage->document, false);
-        free(stage->document_error);
-        stage->document_error = NULL;
+        document_drop(stage);
     }
     stage_touch(stage, stage->document);
 }

@@ -191,8 +191,7 @@ static int apply_changes(struct stage *stage, struct change_list *list)
     return 0;
 }
 
-/* The bytes as written are not needed any more: the document is rendered again. */
-static void drop_written(struct stage *stage)
+void document_drop(struct stage *stage)
 {
     struct entry *document = stage->document;
 
@@ -201,7 +200,6 @@ static void drop_written(struct stage *stage)
     entry_set_staged(document, false);
     free(stage->document_error);
     stage->document_error = NULL;
-    stage_touch(stage, document);
 }
 
 /* Whether the document's map differs from the pending one, and whether what it then is differs from the
@@ -253,8 +251,10 @@ static int apply(struct stage *stage, const struct wfs_header *header)
         stage->metadata_staged = staged;
         copy = (struct metadata_map){0};
     }
-    if (r == 0)
-        drop_written(stage);
+    if (r == 0) {
+        document_drop(stage);
+        stage_touch(stage, stage->document);
+    }
     metadata_clear(&copy);
     change_list_clear(stage, &list);
     return r;

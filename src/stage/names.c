@@ -161,11 +161,7 @@ int document_reset(struct stage *stage)
     int r = edit_commit(&edit);
     if (r < 0)
         return r;
-    spool_file_doomed(stage, &stage->document->state);
-    content_clear(&stage->document->state.content);
-    entry_set_staged(stage->document, false);
-    free(stage->document_error);
-    stage->document_error = NULL;
+    document_drop(stage);
     stage_touch(stage, stage->document);
     return 0;
 }

@@ -176,6 +176,8 @@ void draft_explain(const struct entry *entry, struct wfs_error *ret_why);
 int document_settle(struct stage *stage);
 /* Every draft that nobody writes; no lock held. */
 void drafts_settle(struct stage *stage);
+/* The bytes as written are not needed any more: it is rendered again. stage->lock held. */
+void document_drop(struct stage *stage);
 
 /* --- render.c: the document as a reader sees it; with stage->lock held --- */
 

@@ -99,11 +99,7 @@ void stage_forget(struct stage *stage)
     }
     metadata_clear(&stage->metadata);
     stage->metadata_staged = false;
-    spool_file_doomed(stage, &stage->document->state);
-    content_clear(&stage->document->state.content);
-    entry_set_staged(stage->document, false);
-    free(stage->document_error);
-    stage->document_error = NULL;
+    document_drop(stage);
 }
 
 static void restart_journal(struct stage *stage)
