@@ -3,8 +3,11 @@
 
 #ifdef WFS_FAULTS
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SELDOM 1000u
 
 bool fault(enum fault point)
 {
@@ -15,6 +18,12 @@ bool fault(enum fault point)
     };
     const char *chosen = getenv("WEIGHTFS_FAULT"); // NOLINT(concurrency-mt-unsafe): nobody sets it meanwhile
     return chosen && strcmp(chosen, names[point]) == 0;
+}
+
+bool fault_seldom(enum fault point)
+{
+    static atomic_uint times;
+    return fault(point) && atomic_fetch_add(&times, 1) % SELDOM == SELDOM - 1;
 }
 
 #endif

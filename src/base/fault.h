@@ -17,8 +17,15 @@ enum fault {
 
 #ifdef WFS_FAULTS
 bool fault(enum fault point);
+bool fault_seldom(enum fault point); /* once in 1,000 times */
 #else
 static inline bool fault(enum fault point)
+{
+    (void)point;
+    return false;
+}
+
+static inline bool fault_seldom(enum fault point)
 {
     (void)point;
     return false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/file_internal.h"
 
 #include <fcntl.h>
@@ -24,7 +25,7 @@ const struct file_identity *file_identity(const struct file *file)
 
 int file_check(struct file *file)
 {
-    if (file->pool)
+    if (file->pool || fault(FAULT_SOURCE_CHECK))
         return 0;
     struct stat st;
     if (fstat(file->fd, &st) < 0)

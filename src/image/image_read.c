@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/checked.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "image/image_internal.h"
 
@@ -12,6 +13,11 @@ static size_t overlap(const struct image *image, size_t index, uint64_t offset, 
 {
     *ret_skip = offset - image_begin(image, index);
     return (size_t)min_u64(image->parts[index].length - *ret_skip, length);
+}
+
+static uint64_t place_of(const struct image_part *part, uint64_t skip)
+{
+    return part->offset + skip + (fault_seldom(FAULT_READ_PLACE) ? 8 : 0);
 }
 
 static int slice_part(const struct image_part *part, uint64_t skip, size_t length,
@@ -27,7 +33,7 @@ static int slice_part(const struct image_part *part, uint64_t skip, size_t lengt
         return fd;
     ret_part->fd = fd;
     ret_part->file = part->file;
-    ret_part->offset = part->offset + skip;
+    ret_part->offset = place_of(part, skip);
     return 0;
 }
 
@@ -71,7 +77,7 @@ static int read_part(const struct image_part *part, char *buffer, size_t length,
     int fd = file_acquire(part->file);
     if (fd < 0)
         return fd;
-    int r = io_read_at(fd, buffer, length, part->offset + skip);
+    int r = io_read_at(fd, buffer, length, place_of(part, skip));
     file_release(part->file);
     return r == -ENODATA ? -ESTALE : r;
 }

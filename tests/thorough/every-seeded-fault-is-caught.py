@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Each fault of src/base/faults.def takes one fsync, check, lock or order out of the commit path, chosen at run time in a build
+# Each fault of src/base/faults.def takes one fsync, check, lock or order out of the commit path or of reading, chosen at run time in a build
 # with WEIGHTFS_FAULTS. The test of the suite that stands for it here passes without the fault and fails with it.
 # WEIGHTFS_FAULTS_BUILD=DIR is such a build (made in build/faults when it is not given). Names as arguments: only these.
 import re
@@ -54,6 +54,8 @@ CAUGHT_BY = {
     "switch-early": "unit/order",
     "reply-early": "mount/the-control-file-answers-with-an-errno.py",
     "notify": "mount/a-commit-keeps-what-did-not-change.py",
+    "read-place": "mount/every-byte-read-is-of-one-state.py",
+    "source-check": "mount/a-changed-source-is-noticed.py",
 }
 source = os.environ["WEIGHTFS_SOURCE"]
 build_dir = os.environ.get("WEIGHTFS_FAULTS_BUILD", f"{source}/build/faults")
