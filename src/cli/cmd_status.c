@@ -2,21 +2,8 @@
 #include "base/error.h"
 #include "cli/cmd.h"
 #include "cli/model.h"
-#include "cli/outcome.h"
 
 #include <getopt.h>
-
-static int print_json(struct model *model, struct wfs_error *err)
-{
-    struct json_object *status = NULL;
-
-    int r = model_status(model, &status, err);
-    if (r < 0)
-        return r;
-    outcome_print(status);
-    outcome_free(status);
-    return 0;
-}
 
 int cmd_status(int argc, char **argv)
 {
@@ -39,6 +26,6 @@ int cmd_status(int argc, char **argv)
     int code = model_open(optind < argc ? argv[optind] : ".", NULL, &model);
     if (code != EXIT_DONE)
         return code;
-    int r = json ? print_json(&model, &err) : model_print_status(&model, &err);
+    int r = model_print_status(&model, json, &err);
     return cmd_finish(r < 0 ? cmd_fail(&err) : EXIT_DONE);
 }

@@ -107,49 +107,40 @@ void model_close(struct model *model)
 
 /* --- status ----------------------------------------------------------------------------------- */
 
-int model_print_status(struct model *model, struct wfs_error *err)
+static int read_status(struct model *model, bool json, struct bytes *out, struct wfs_error *err)
 {
-    auto_bytes text = BYTES_EMPTY;
-    int r;
-
-    if (model->is_mounted) {
-        r = mounted_read(&model->mount, "status", &text, err);
-    } else {
-        const struct stage_face face = face_of(model);
-        r = stage_report_text(model->stage, &face, &text);
-        if (r < 0)
-            error_errno(err, -r, "%s", printable_string(model->target.source).text);
-    }
-    if (r == 0)
-        paint_status(&text, text_color(stdout));
-    if (r == 0 && !text_flush(&text))
-        return 0; /* cmd_finish() tells */
-    return r;
+    if (model->is_mounted)
+        return mounted_read(&model->mount, json ? "status.json" : "status", out, err);
+    const struct stage_face face = face_of(model);
+    int r = json ? stage_report_json(model->stage, &face, out) : stage_report_text(model->stage, &face, out);
+    return r < 0 ? error_errno(err, -r, "%s", printable_string(model->target.source).text) : 0;
 }
 
-static int parse(const struct bytes *text, struct json_object **ret_status, struct wfs_error *err)
+int model_print_status(struct model *model, bool json, struct wfs_error *err)
 {
-    struct json_object *status = text->failed || !text->data ? NULL : outcome_parse(text->data);
-    if (!status)
-        return error_errno(err, EIO, "the status cannot be read");
-    *ret_status = status;
+    auto_bytes text = BYTES_EMPTY;
+
+    int r = read_status(model, json, &text, err);
+    if (r < 0)
+        return r;
+    if (!json)
+        paint_status(&text, text_color(stdout));
+    text_flush(&text);
     return 0;
 }
 
 int model_status(struct model *model, struct json_object **ret_status, struct wfs_error *err)
 {
     auto_bytes text = BYTES_EMPTY;
-    int r;
 
-    if (model->is_mounted) {
-        r = mounted_read(&model->mount, "status.json", &text, err);
-    } else {
-        const struct stage_face face = face_of(model);
-        r = stage_report_json(model->stage, &face, &text);
-        if (r < 0)
-            error_errno(err, -r, "%s", printable_string(model->target.source).text);
-    }
-    return r < 0 ? r : parse(&text, ret_status, err);
+    int r = read_status(model, true, &text, err);
+    if (r < 0)
+        return r;
+    struct json_object *status = outcome_parse(&text);
+    if (!status)
+        return error_errno(err, EIO, "the status cannot be read");
+    *ret_status = status;
+    return 0;
 }
 
 /* --- commands that answer at once ------------------------------------------------------------- */

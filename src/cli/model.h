@@ -33,9 +33,9 @@ struct model_edits {
 int model_open(const char *path, const struct model_edits *edits, struct model *ret_model);
 void model_close(struct model *model);
 
-/* status as text on stdout, or the object in *ret_status (json_object_put() it). Negative errno with a
- * sentence. */
-int model_print_status(struct model *model, struct wfs_error *err);
+/* status on stdout, as text or as the object; or that in *ret_status (outcome_free() it). Negative errno with
+ * a sentence. */
+int model_print_status(struct model *model, bool json, struct wfs_error *err);
 int model_status(struct model *model, struct json_object **ret_status, struct wfs_error *err);
 
 int model_check(struct model *model, struct wfs_error *err);

@@ -9,22 +9,42 @@
 
 #include <string.h>
 
-struct json_object *outcome_parse(const char *json)
+/* "\\udcff", of a byte of a path that is no UTF-8; json-c would make a replacement character of it. */
+static bool is_lone_byte(const char *text)
 {
-    return json_tokener_parse(json);
+    static const char digits[] = "0123456789abcdef";
+    return strncmp(text, "\\udc", 4) == 0 && text[4] >= '8' && strchr(digits, text[4]) && text[5] &&
+           strchr(digits, text[5]);
+}
+
+static void restore_bytes(char *json)
+{
+    char *to = json;
+
+    for (const char *from = json; *from;) {
+        if (is_lone_byte(from)) {
+            *to++ = (char)strtoul((char[]){from[4], from[5], '\0'}, NULL, 16);
+            from += 6;
+            continue;
+        }
+        if (from[0] == '\\' && from[1])
+            *to++ = *from++;
+        *to++ = *from++;
+    }
+    *to = '\0';
+}
+
+struct json_object *outcome_parse(struct bytes *json)
+{
+    if (json->failed || !json->data)
+        return NULL;
+    restore_bytes(json->data);
+    return json_tokener_parse(json->data);
 }
 
 void outcome_free(struct json_object *status)
 {
     json_object_put(status);
-}
-
-void outcome_print(struct json_object *status)
-{
-    auto_bytes line = BYTES_EMPTY;
-
-    object_line(&line, status);
-    text_flush(&line);
 }
 
 static struct json_object *commit(struct json_object *status)
@@ -126,6 +146,7 @@ void outcome_print_json(struct json_object *status)
     struct json_object *last = last_of(status);
     struct json_object *object = json_object_new_object();
     struct json_object *cost = json_object_new_object();
+    auto_bytes line = BYTES_EMPTY;
 
     copy_member(object, last, "ok");
     copy_member(object, last, "problems");
@@ -140,8 +161,9 @@ void outcome_print_json(struct json_object *status)
         copy_member(object, last, "size");
         copy_member(object, last, "seconds");
     }
-    outcome_print(object);
+    object_line(&line, object);
     json_object_put(object);
+    text_flush(&line);
 }
 
 uint64_t outcome_clonable(struct json_object *status)

@@ -6,18 +6,18 @@
 #ifndef CLI_OUTCOME_H
 #define CLI_OUTCOME_H
 
+#include "base/bytes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct json_object;
 
-/* From the text of status.json; NULL: it is none. */
-struct json_object *outcome_parse(const char *json);
+/* From the text of status.json, which is used up; NULL: it is none. Paths in it are the bytes that they are.
+ */
+struct json_object *outcome_parse(struct bytes *json);
 void outcome_free(struct json_object *status); /* NULL allowed */
-
-/* All of it on stdout. */
-void outcome_print(struct json_object *status);
 
 /* "idle", "running", "failed", "cancelled", "done". Never NULL. */
 const char *outcome_state(struct json_object *status);

@@ -5,10 +5,10 @@
 #include "base/error.h"
 #include "cli/cmd.h"
 #include "cli/mounted.h"
+#include "cli/outcome.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <json.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -24,15 +24,13 @@ static char *join_path(const char *directory, const char *name)
 
 /* --- a mounted directory ------------------------------------------------------------------------------ */
 
-static char *source_of_status(const struct bytes *status)
+static char *source_of_status(struct bytes *text)
 {
-    json_object *root = json_tokener_parse(status->data ? status->data : "");
-    json_object *source = NULL;
-    char *path = NULL;
+    struct json_object *status = outcome_parse(text);
+    const char *source = outcome_source(status);
+    char *path = source ? strdup(source) : NULL;
 
-    if (json_object_object_get_ex(root, "source", &source) && json_object_is_type(source, json_type_string))
-        path = strdup(json_object_get_string(source));
-    json_object_put(root);
+    outcome_free(status);
     return path;
 }
 
