@@ -280,28 +280,3 @@ int stage_report_json(struct stage *stage, const struct stage_face *face, struct
     bytes_string(out, "}\n");
     return out->failed ? -ENOMEM : 0;
 }
-
-int stage_report_last_json(struct stage *stage, struct bytes *out)
-{
-    auto_lock(&stage->lock);
-    const struct outcome *last = &stage->last;
-
-    bytes_char(out, '{');
-    json_bool(out, "ok", last->ok);
-    json_problems(out, &last->problems);
-    json_key(out, "cost");
-    bytes_char(out, '{');
-    json_u64(out, "cloned", last->cost.cloned);
-    json_u64(out, "copied", last->cost.copied);
-    json_u64(out, "written", last->written);
-    json_u64(out, "clonable", last->clonable);
-    bytes_char(out, '}');
-    if (last->verb && strcmp(last->verb, "commit") == 0) {
-        json_u64(out, "generation", last->generation);
-        json_u64(out, "size", last->size);
-        json_key(out, "seconds");
-        bytes_printf(out, "%.3f", last->seconds);
-    }
-    bytes_string(out, "}\n");
-    return out->failed ? -ENOMEM : 0;
-}

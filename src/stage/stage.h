@@ -254,9 +254,6 @@ struct stage_face {
 int stage_report_text(struct stage *stage, const struct stage_face *face, struct bytes *out);
 int stage_report_json(struct stage *stage, const struct stage_face *face, struct bytes *out);
 
-/* The object that `check --json` and `commit --json` print for what ran last. */
-int stage_report_last_json(struct stage *stage, struct bytes *out);
-
 /* Keeps the sentence of a refusal for the status file. */
 void stage_note(struct stage *stage, const struct wfs_error *err);
 
