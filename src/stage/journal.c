@@ -14,7 +14,6 @@
 #include "model/checksum.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -338,14 +337,33 @@ bool journal_is_long(struct journal *journal)
     return journal->end > LONG_BYTES && journal->end / LONG_TIMES > journal->rewritten;
 }
 
-static int write_new(int dirfd, const void *payload, size_t length, int *ret_fd)
+static int write_records(int fd, journal_source *next, void *context, uint64_t *ret_end)
+{
+    auto_bytes payload = BYTES_EMPTY;
+    uint64_t end = sizeof(journal_magic);
+    int r = io_write_at(fd, journal_magic, sizeof(journal_magic), 0);
+
+    while (r == 0) {
+        payload.length = 0;
+        r = next(context, &payload);
+        if (r < 0 || payload.failed || payload.length == 0)
+            break;
+        if (payload.length > JOURNAL_RECORD_MAX)
+            return -EFBIG;
+        r = write_record(fd, end, record_mark, 0, payload.data, payload.length);
+        end += RECORD_HEAD + payload.length;
+    }
+    *ret_end = end;
+    return payload.failed ? -ENOMEM : r;
+}
+
+static int write_new(int dirfd, journal_source *next, void *context, uint64_t *ret_end, int *ret_fd)
 {
     auto_close int fd =
         openat(dirfd, JOURNAL_NEW_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
-    int r = io_write_at(fd, journal_magic, sizeof(journal_magic), 0);
-    r = r < 0 ? r : write_record(fd, sizeof(journal_magic), record_mark, 0, payload, length);
+    int r = write_records(fd, next, context, ret_end);
     r = r < 0 ? r : io_sync(fd);
     if (r == 0 && renameat(dirfd, JOURNAL_NEW_NAME, dirfd, JOURNAL_NAME) < 0)
         r = -errno;
@@ -357,21 +375,20 @@ static int write_new(int dirfd, const void *payload, size_t length, int *ret_fd)
     return 0;
 }
 
-int journal_rewrite(struct journal *journal, int dirfd, const void *payload, size_t length)
+int journal_rewrite(struct journal *journal, int dirfd, journal_source *next, void *context)
 {
+    uint64_t end = 0;
     auto_close int fd = -1;
     auto_lock(&journal->lock);
 
-    if (length > JOURNAL_RECORD_MAX)
-        return -EFBIG;
-    int r = write_new(dirfd, payload, length, &fd);
+    int r = write_new(dirfd, next, context, &end, &fd);
     if (r == 0 && dup3(fd, journal->fd, O_CLOEXEC) < 0) /* others may be using the number */
         r = -errno;
     if (r < 0) {
         journal->rewritten = journal->end / 2; /* not again before it has doubled */
         return r;
     }
-    journal->end = journal->wanted = journal->rewritten = sizeof(journal_magic) + RECORD_HEAD + length;
+    journal->end = journal->wanted = journal->rewritten = end;
     journal->durable = 0;
     journal->rewrites++;
     r = io_sync(dirfd);

@@ -9,6 +9,8 @@
 #ifndef STAGE_JOURNAL_H
 #define STAGE_JOURNAL_H
 
+#include "base/bytes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -46,9 +48,13 @@ int journal_append_durably(struct journal *journal, const void *payload, size_t 
 /* The latched error, negative; 0: none. */
 int journal_error(struct journal *journal);
 
-/* Puts a journal of this one record, on disk, in the place of the old one in `dirfd`, which may be latched.
- * A crash leaves the old one or the new one. */
-int journal_rewrite(struct journal *journal, int dirfd, const void *payload, size_t length);
+/* Appends the next payload to `out`, which is empty: 0, or a negative errno. None is left when it stays so.
+ */
+typedef int journal_source(void *context, struct bytes *out);
+
+/* Puts a journal of these records, on disk, in the place of the old one in `dirfd`, which may be latched. A
+ * crash leaves the old one or the new one. */
+int journal_rewrite(struct journal *journal, int dirfd, journal_source *next, void *context);
 
 /* Whether it is much longer than it was when it was written anew last, or could not be. */
 bool journal_is_long(struct journal *journal);

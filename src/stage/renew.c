@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#define RECORD_BYTES (1u << 20)
+
 void put_base(struct stage *stage, struct bytes *out)
 {
     struct record_base base = {.identity = base_identity_of(stage->generation)};
@@ -29,16 +31,26 @@ static void put_slot(struct bytes *out, const struct slot *slot)
         record_put_removed(out, slot_key(slot), &slot->last);
 }
 
-static void put_everything(struct stage *stage, struct bytes *out)
-{
-    size_t bucket = 0;
+/* How far the new journal is written. */
+struct renewal {
+    struct stage *stage;
 
-    record_put_notes(out);
-    put_base(stage, out);
-    witness_put_all(stage, out);
-    for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-         slot = slot_next(&stage->table, &bucket, slot))
-        put_slot(out, slot);
+    enum renewal_step {
+        RENEW_BASE,
+        RENEW_WITNESSES,
+        RENEW_SLOTS,
+        RENEW_REST,
+        RENEW_DONE
+    } step;
+
+    size_t witness; /* the next one */
+    size_t bucket;
+    const struct slot *slot; /* the last one */
+};
+
+static void put_rest(struct stage *stage, struct bytes *out)
+{
+    witness_put_map(stage, out);
     if (stage->metadata_staged)
         record_put_metadata(out, true, &stage->metadata);
     if (stage->document->staged)
@@ -47,15 +59,53 @@ static void put_everything(struct stage *stage, struct bytes *out)
         record_put_intent(out, stage->intent);
 }
 
+/* One item, or that there are no more of its kind. */
+static void put_next(struct renewal *renewal, struct bytes *out)
+{
+    struct stage *stage = renewal->stage;
+
+    switch (renewal->step) {
+    case RENEW_BASE:
+        record_put_notes(out);
+        put_base(stage, out);
+        renewal->step = RENEW_WITNESSES;
+        break;
+    case RENEW_WITNESSES:
+        if (!witness_put_next(stage, &renewal->witness, out))
+            renewal->step = RENEW_SLOTS;
+        break;
+    case RENEW_SLOTS:
+        renewal->slot = slot_next(&stage->table, &renewal->bucket, renewal->slot);
+        if (renewal->slot)
+            put_slot(out, renewal->slot);
+        else
+            renewal->step = RENEW_REST;
+        break;
+    case RENEW_REST:
+        put_rest(stage, out);
+        renewal->step = RENEW_DONE;
+        break;
+    case RENEW_DONE:
+    default:
+        break;
+    }
+}
+
+/* In records of some size, not in one: memory for all of it may be what is short. */
+static int next_record(void *context, struct bytes *out)
+{
+    struct renewal *renewal = context;
+
+    while (renewal->step != RENEW_DONE && out->length < RECORD_BYTES && !out->failed)
+        put_next(renewal, out);
+    return 0;
+}
+
 int stage_rewrite_journal(struct stage *stage)
 {
-    auto_bytes payload = BYTES_EMPTY;
+    struct renewal renewal = {.stage = stage};
 
-    put_everything(stage, &payload);
-    if (payload.failed)
-        return -ENOMEM;
-    return journal_rewrite(spool_journal(stage->spool), spool_dirfd(stage->spool), payload.data,
-                           payload.length);
+    return journal_rewrite(spool_journal(stage->spool), spool_dirfd(stage->spool), next_record, &renewal);
 }
 
 int stage_renew_journal(struct stage *stage)

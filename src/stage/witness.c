@@ -139,17 +139,11 @@ void witness_state(struct edit *edit, const struct entry_state *state)
 void witness_map(struct edit *edit)
 {
     struct stage *stage = edit->stage;
-    struct metadata_map map;
 
     if (stage->witnesses.map_is_noted)
         return;
-    if (metadata_of_header(generation_header(stage->generation), &map) < 0) {
-        edit->payload.failed = true;
-        return;
-    }
-    record_put_map(&edit->payload, &map);
-    free(map.pairs);
     stage->witnesses.map_is_noted = edit->noted_map = true;
+    witness_put_map(stage, &edit->payload);
 }
 
 static void set_noted(struct edit *edit, bool is_noted)
@@ -172,16 +166,23 @@ void witness_undo(struct edit *edit)
     set_noted(edit, false);
 }
 
-void witness_put_all(struct stage *stage, struct bytes *out)
+bool witness_put_next(struct stage *stage, size_t *index, struct bytes *out)
 {
-    struct witnesses *all = &stage->witnesses;
+    const struct witnesses *all = &stage->witnesses;
+
+    while (all->items && *index < all->count && !all->items[*index].is_noted)
+        (*index)++;
+    if (!all->items || *index == all->count)
+        return false;
+    put_witness(stage, (*index)++, out);
+    return true;
+}
+
+void witness_put_map(struct stage *stage, struct bytes *out)
+{
     struct metadata_map map;
 
-    for (size_t i = 0; all->items && i < all->count; i++) {
-        if (all->items[i].is_noted)
-            put_witness(stage, i, out);
-    }
-    if (!all->map_is_noted)
+    if (!stage->witnesses.map_is_noted)
         return;
     if (metadata_of_header(generation_header(stage->generation), &map) < 0) {
         out->failed = true;

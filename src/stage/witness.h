@@ -23,8 +23,10 @@ void witness_noted(struct edit *edit);
 /* The edit failed: what came with it is not noted. With stage->lock held. */
 void witness_undo(struct edit *edit);
 
-/* Puts all that is noted, for a journal that is written anew. */
-void witness_put_all(struct stage *stage, struct bytes *out);
+/* Puts what is noted, for a journal that is written anew: the next tensor from *index on (false: there is
+ * none), and the map. */
+bool witness_put_next(struct stage *stage, size_t *index, struct bytes *out);
+void witness_put_map(struct stage *stage, struct bytes *out);
 
 /* A new journal notes nothing yet; the model is another one. With stage->lock held. */
 void witness_forget_notes(struct stage *stage);

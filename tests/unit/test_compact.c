@@ -79,6 +79,48 @@ START_TEST(edits_go_on_in_a_journal_written_anew)
 
 END_TEST
 
+struct sizes {
+    size_t whole, largest;
+};
+
+static int measure(void *context, const unsigned char *payload, size_t length, struct wfs_error *err)
+{
+    struct sizes *sizes = context;
+    (void)payload, (void)err;
+    sizes->whole += length;
+    sizes->largest = length > sizes->largest ? length : sizes->largest;
+    return 0;
+}
+
+static void declare_many(int count)
+{
+    auto_bytes document = BYTES_EMPTY;
+    for (int i = 0; i < count; i++)
+        bytes_printf(&document, "%c\"%0200d\":{\"dtype\":\"U8\",\"shape\":[1]}", i ? ',' : '{', i);
+    bytes_string(&document, "}");
+    put(PLACE_ROOT, "metadata.json", document.data, document.length);
+}
+
+START_TEST(a_long_journal_is_not_written_anew_in_one_piece)
+{
+    struct sizes sizes = {0};
+    size_t good;
+    declare_many(20000);
+    rewrite();
+    off_t size = journal_size();
+    auto_free unsigned char *journal = malloc((size_t)size);
+    int fd = openat(model.scratch.fd, STAGING "/" JOURNAL_NAME, O_RDONLY);
+    ck_assert_int_eq(read(fd, journal, (size_t)size), size);
+    close(fd);
+    ck_assert_int_eq(journal_scan(journal, (size_t)size, measure, &sizes, &good, NULL), 0);
+    ck_assert_uint_gt(sizes.whole, 4u << 20);
+    ck_assert_uint_lt(sizes.largest, 2u << 20);
+    model_reopen();
+    ck_assert_uint_eq(model.stage->table.count, 20000);
+}
+
+END_TEST
+
 START_TEST(many_edits_do_not_grow_the_journal)
 {
     off_t most = 0;
@@ -156,8 +198,11 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        a_journal_written_anew_says_the_same, edits_go_on_in_a_journal_written_anew,
-        many_edits_do_not_grow_the_journal,   a_process_killed_at_any_moment_of_it_loses_nothing,
+        a_journal_written_anew_says_the_same,
+        edits_go_on_in_a_journal_written_anew,
+        a_long_journal_is_not_written_anew_in_one_piece,
+        many_edits_do_not_grow_the_journal,
+        a_process_killed_at_any_moment_of_it_loses_nothing,
         without_room_the_old_journal_goes_on,
     };
     return RUN_STAGE_TESTS("compact", tests);
