@@ -10,10 +10,11 @@
 
 extern const struct fuse_lowlevel_ops mount_operations;
 
-/* Bytes of the longest read the kernel may ask for: a mount option and an answer at INIT. libfuse needs a
- * pipe of that size and some pages to splice a reply, and without privileges a pipe ends at 1 MiB. */
-#define MAX_READ       524288u
-#define MAX_READ_AHEAD 524288u
+/* Bytes of the longest read the kernel may ask for: a mount option and an answer at INIT. As long as the
+ * pipe through which libfuse splices a reply allows: 1 MiB without privileges, with room for a dozen parts
+ * that begin within a page. The read-ahead is one such request (docs/performance.md 3). */
+#define MAX_READ       (960u << 10)
+#define MAX_READ_AHEAD MAX_READ
 
 void op_init(void *userdata, struct fuse_conn_info *connection);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
