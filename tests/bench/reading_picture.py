@@ -52,7 +52,7 @@ def listings(bench, rounds):
 def draw(bench, rounds, path, caption):
     import matplotlib
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2))
     for (name, what), values in throughput(bench, rounds).items():
@@ -63,7 +63,13 @@ def draw(bench, rounds, path, caption):
     for name, values in listings(bench, rounds).items():
         right.plot(COUNTS, values, marker="o", color=COLOURS[name], label=f"{name}, " + ("cached" if name == "plain" else "first"))
     right.set(xscale="log", yscale="log", xlabel="tensors", ylabel="ms", title="ls -l")
+    left.set_xticks([size >> 10 for size in REQUESTS])
+    left.set_yticks([1, 2, 4, 8, 16, 32])
+    right.set_xticks(COUNTS)
     for axes in (left, right):
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:,g}")
+            axis.set_minor_formatter(ticker.NullFormatter())
         axes.grid(True, which="both", alpha=0.25)
         axes.legend(fontsize=8)
     figure.text(0.01, 0.01, caption, fontsize=6)
