@@ -23,6 +23,7 @@ static void print_options(const char *text, const char *separator)
     }
 }
 
+/* Names come from a file: compgen -W would run a command that stands in one. */
 static void print_bash(void)
 {
     printf("_weightfs() {\n"
@@ -46,11 +47,12 @@ static void print_bash(void)
            "    case $verb:$COMP_CWORD:$word in\n"
            "        *:-*) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) ;;\n"
            "        cat:3:* | ls:[3-9]:*)\n"
-           "            local IFS=$'\\n'\n"
-           "            COMPREPLY=($(compgen -W \"$(weightfs ls -- \"${COMP_WORDS[2]}\" 2>/dev/null | sed "
-           "'s/.*  //')\" -- \"$word\"))\n"
+           "            local name\n"
+           "            while IFS=' ' read -r _ _ _ name; do\n"
+           "                if [[ $name == \"$word\"* ]]; then COMPREPLY+=(\"$name\"); fi\n"
+           "            done < <(weightfs ls -b -- \"${COMP_WORDS[2]}\" 2>/dev/null)\n"
            "            ;;\n"
-           "        *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
+           "        *) mapfile -t COMPREPLY < <(compgen -f -- \"$word\") ;;\n"
            "    esac\n"
            "}\n"
            "complete -o filenames -F _weightfs weightfs\n");
