@@ -133,41 +133,50 @@ void preview_drop(struct stage *stage)
     stage->preview_valid = false;
 }
 
-/* With stage->lock held: the preview of the present change count; NULL while problems are pending. */
-static struct image *current_preview(struct stage *stage)
+static int make_preview(struct stage *stage)
 {
     auto_plan plan = PLAN_EMPTY;
     struct problem_list problems = {0};
+    int r = 0;
+
+    if (!stage_has_changes(stage) && !generation_is_empty(stage->generation))
+        stage->preview = generation_whole_image(stage->generation);
+    else
+        r = plan_build(stage, true, &plan, &problems);
+    if (plan.image)
+        stage->preview = image_ref(plan.image);
+    problem_list_clear(&problems);
+    return r == -ENOMEM || (r == 0 && !stage->preview) ? -ENOMEM : 0;
+}
+
+/* With stage->lock held: makes the preview of the present change count; none while problems are pending. */
+static int refresh_preview(struct stage *stage)
+{
     uint64_t change = atomic_load(&stage->changes);
 
     if (stage->preview_valid && stage->preview_change == change)
-        return stage->preview;
+        return 0;
     preview_drop(stage);
-    if (!stage_has_changes(stage) && !generation_is_empty(stage->generation))
-        stage->preview = generation_whole_image(stage->generation);
-    else if (plan_build(stage, true, &plan, &problems) == 0)
-        stage->preview = image_ref(plan.image);
-    problem_list_clear(&problems);
+    int r = make_preview(stage);
     stage->preview_change = change;
-    stage->preview_valid = true;
-    return stage->preview;
+    stage->preview_valid = r == 0;
+    return r;
 }
 
 uint64_t stage_preview_size(struct stage *stage)
 {
     auto_lock(&stage->lock);
-    const struct image *image = current_preview(stage);
-    return image ? image_length(image) : 0;
+    return refresh_preview(stage) == 0 && stage->preview ? image_length(stage->preview) : 0;
 }
 
 int stage_preview(struct stage *stage, struct image **ret_image, uint64_t *ret_change)
 {
     auto_lock(&stage->lock);
-    struct image *image = current_preview(stage);
+    int r = refresh_preview(stage);
 
-    if (!image)
-        return -EINVAL;
-    *ret_image = image_ref(image);
+    if (r < 0 || !stage->preview)
+        return r < 0 ? r : -EINVAL;
+    *ret_image = image_ref(stage->preview);
     *ret_change = stage->preview_change;
     return 0;
 }

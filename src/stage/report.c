@@ -41,7 +41,7 @@ static void json_u64(struct bytes *out, const char *key, uint64_t value)
 
 static void json_separate(struct bytes *out)
 {
-    if (out->data[out->length - 1] != '[')
+    if (out->length && out->data[out->length - 1] != '[')
         bytes_char(out, ',');
 }
 
