@@ -49,9 +49,7 @@ static struct declared_change *change_list_add(struct change_list *list)
             return NULL;
         list->items = items;
     }
-    struct declared_change *change = &list->items[list->count++];
-    *change = (struct declared_change){.declared = DECLARATION_NONE};
-    return change;
+    return &list->items[list->count++];
 }
 
 /* What the document wants of a name, members that it leaves out taken from `present`. */
@@ -88,6 +86,18 @@ static bool is_the_models(const struct stage *stage, struct key key, const struc
     return wanted->has_shape && shape_equal(&model, &said);
 }
 
+/* The file of that name, counted; none when there is none, or it was removed. */
+static int find_file(struct stage *stage, struct key key, struct entry **ret_entry)
+{
+    size_t index;
+    const struct slot *slot = slot_find(&stage->table, key);
+
+    if (slot && slot->removed)
+        return 0;
+    *ret_entry = entry_of_key(stage, key);
+    return !*ret_entry && base_find(stage, key, &index) ? -ENOMEM : 0;
+}
+
 static int collect_one(struct stage *stage, const struct wfs_tensor *said, struct change_list *list)
 {
     struct key key = {SPACE_TENSOR, said->name, said->name_length};
@@ -101,18 +111,21 @@ static int collect_one(struct stage *stage, const struct wfs_tensor *said, struc
     if (declaration_same(&wanted, &present) || is_the_models(stage, key, &wanted))
         return 0;
 
+    struct entry *entry = NULL;
+    r = find_file(stage, key, &entry);
+    if (r < 0)
+        return r;
     struct slot *slot = slot_get(&stage->table, key);
     struct declared_change *change = slot ? change_list_add(list) : NULL;
     if (!change) {
-        if (slot)
+        if (entry)
+            entry_unref_locked(entry);
+        else if (slot)
             slot_drop_if_empty(&stage->table, slot);
         return -ENOMEM;
     }
-    change->slot = slot;
-    change->declared = wanted;
+    *change = (struct declared_change){.entry = entry, .slot = slot, .declared = wanted};
     wanted = DECLARATION_NONE;
-    if (!slot->removed)
-        change->entry = entry_of_key(stage, key);
     return 0;
 }
 

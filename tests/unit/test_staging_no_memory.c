@@ -15,10 +15,10 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *pointer, size_t size);
 
-static bool armed;
-static size_t allocations; /* since it was armed */
-static size_t failing;     /* the one that fails */
-static bool all_behind;    /* and those after it */
+static atomic_bool armed;         /* a thread makes digests meanwhile */
+static atomic_size_t allocations; /* since it was armed */
+static size_t failing;            /* the one that fails */
+static bool all_behind;           /* and those after it */
 
 static bool fails(void)
 {
