@@ -31,64 +31,20 @@ static int drop_everything(struct stage *stage, struct wfs_error *err)
 
 /* --- single names --- */
 
-static bool literal_match(struct key key, const char *wanted)
-{
-    return strlen(wanted) == key.length && memcmp(wanted, key.name, key.length) == 0;
-}
-
-static bool is_droppable(const struct stage *stage, const struct slot *slot)
-{
-    return slot->removed || (slot->entry && slot->entry->staged) || slot_is_only_declared(stage, slot);
-}
-
-/* A literal name wins over what it would match as a glob. */
-static bool matches(const struct stage *stage, const struct slot *slot, const char *wanted)
-{
-    const struct slot *literal = slot_find(&stage->table, (struct key){SPACE_TENSOR, wanted, strlen(wanted)});
-
-    if (literal_match(slot_key(slot), wanted))
-        return true;
-    return !(literal && is_droppable(stage, literal)) && fnmatch(wanted, slot->name, 0) == 0;
-}
-
-/* The other name of a rename: dropping one name of it drops both. */
-static struct slot *partner(struct stage *stage, struct slot *slot)
-{
-    size_t bucket = 0;
-    const struct entry *entry = slot->entry;
-
-    if (entry && entry->state.origin) {
-        struct key origin = {SPACE_TENSOR, entry->state.origin, entry->state.origin_length};
-        struct slot *other = slot_find(&stage->table, origin);
-        return other && other != slot && other->removed ? other : NULL;
-    }
-    if (!slot->removed)
-        return NULL;
-    for (struct slot *other = slot_next(&stage->table, &bucket, NULL); other;
-         other = slot_next(&stage->table, &bucket, other)) {
-        if (other->entry && other->entry->staged && other->entry->state.origin &&
-            other->entry->state.origin_length == slot->length &&
-            memcmp(other->entry->state.origin, slot->name, slot->length) == 0)
-            return other;
-    }
-    return NULL;
-}
-
 struct drop_list {
-    struct slot **slots;
+    struct slot **slots; /* each once: those whose `drop` says so */
     size_t count, capacity;
     bool document;
     bool failed;
 };
 
-static void drop_list_add(struct drop_list *list, struct slot *slot)
+static void drop_list_add(struct drop_list *list, struct slot *slot, enum drop drop)
 {
-    if (!slot)
+    bool is_new = slot->drop == DROP_NOT;
+
+    slot->drop = drop > slot->drop ? drop : slot->drop;
+    if (!is_new)
         return;
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->slots[i] == slot)
-            return;
-    }
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? list->capacity * 2 : 16;
         struct slot **slots = realloc(list->slots, capacity * sizeof(struct slot *));
@@ -102,28 +58,98 @@ static void drop_list_add(struct drop_list *list, struct slot *slot)
     list->slots[list->count++] = slot;
 }
 
+static bool is_droppable(const struct stage *stage, const struct slot *slot)
+{
+    return slot->removed || (slot->entry && slot->entry->staged) || slot_is_only_declared(stage, slot);
+}
+
+static bool select_literal(struct stage *stage, enum space space, const char *name, struct drop_list *list)
+{
+    struct slot *slot = slot_find(&stage->table, (struct key){space, name, strlen(name)});
+
+    if (!slot || !is_droppable(stage, slot))
+        return false;
+    drop_list_add(list, slot, DROP_MATCHED);
+    return true;
+}
+
+static bool select_glob(struct stage *stage, const char *glob, struct drop_list *list)
+{
+    size_t bucket = 0;
+    bool found = false;
+
+    for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        if (!is_droppable(stage, slot) || fnmatch(glob, slot->name, 0) != 0)
+            continue;
+        drop_list_add(list, slot, DROP_MATCHED);
+        found = true;
+    }
+    return found;
+}
+
+/* A tensor's literal name wins over what it would match as a glob. */
+static bool select_name(struct stage *stage, const char *name, struct drop_list *list)
+{
+    static const enum space scratch[] = {SPACE_HASHED, SPACE_RAW, SPACE_NPY, SPACE_ROOT};
+
+    bool is_tensor = select_literal(stage, SPACE_TENSOR, name, list);
+    bool found = is_tensor;
+
+    for (size_t i = 0; i < sizeof(scratch) / sizeof(scratch[0]); i++)
+        found |= select_literal(stage, scratch[i], name, list);
+    if (!is_tensor)
+        found |= select_glob(stage, name, list);
+    return found;
+}
+
+/* Dropping one name of a rename drops both. */
+static void select_partners(struct stage *stage, struct drop_list *list)
+{
+    size_t bucket = 0;
+
+    for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot)) {
+        const struct entry *entry = slot->entry;
+        if (!entry || !entry->state.origin)
+            continue;
+        struct key origin = {SPACE_TENSOR, entry->state.origin, entry->state.origin_length};
+        struct slot *other = slot_find(&stage->table, origin);
+        if (!other || other == slot || !other->removed)
+            continue;
+        if (other->drop == DROP_MATCHED && entry->staged) {
+            drop_list_add(list, slot, DROP_TOO);
+            other->drop = DROP_PAIRED;
+        }
+        if (slot->drop >= DROP_MATCHED)
+            drop_list_add(list, other, DROP_TOO);
+    }
+}
+
+static void begin_selection(struct stage *stage)
+{
+    size_t bucket = 0;
+
+    for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
+         slot = slot_next(&stage->table, &bucket, slot))
+        slot->drop = DROP_NOT;
+}
+
 static int select_names(struct stage *stage, char *const *wanted, size_t count, struct drop_list *list,
                         struct wfs_error *err)
 {
+    begin_selection(stage);
     for (size_t i = 0; i < count; i++) {
-        size_t bucket = 0;
         bool found = false;
         if (strcmp(wanted[i], "metadata.json") == 0 || strcmp(wanted[i], "__metadata__") == 0) {
             found = stage->metadata_staged || stage->document->staged;
             list->document = list->document || found;
         }
-        for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
-             slot = slot_next(&stage->table, &bucket, slot)) {
-            if (is_droppable(stage, slot) && matches(stage, slot, wanted[i])) {
-                drop_list_add(list, slot);
-                drop_list_add(list, partner(stage, slot));
-                found = true;
-            }
-        }
-        if (!found)
+        if (!select_name(stage, wanted[i], list) && !found)
             return error_rule(err, WFS_CODE_NOT_FOUND, "nothing is staged under the name '%s'",
                               printable_string(wanted[i]).text);
     }
+    select_partners(stage, list);
     return list->failed ? error_no_memory(err) : 0;
 }
 

@@ -119,6 +119,14 @@ struct entry {
     bool retired; /* a commit or a discard took it away */
 };
 
+/* What a discard of names does with one. */
+enum drop {
+    DROP_NOT,
+    DROP_TOO,     /* drops it: it is the other name of a rename */
+    DROP_MATCHED, /* drops it: it was asked for */
+    DROP_PAIRED,  /* and the other name of its rename was found */
+};
+
 struct slot {
     struct slot *next; /* in its bucket */
     uint64_t hash;
@@ -129,6 +137,7 @@ struct slot {
     struct declaration last; /* the name's last declaration while there is no entry */
     bool removed;            /* the model's tensor of that name is not there any more */
     bool renamed_away;       /* and lives on under another name: only while a report is made */
+    enum drop drop;          /* only while a discard is made */
 };
 
 struct table {
