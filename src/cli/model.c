@@ -164,6 +164,9 @@ static int explain(const struct model *model, int r, const char *verb, struct wf
                           verb);
     case -ENOENT:
         return error_rule(err, WFS_CODE_NOT_FOUND, "%s: %s: nothing staged has that name", point.text, verb);
+    case -E2BIG:
+        return error_rule(err, WFS_CODE_USAGE,
+                          "%s: %s: too many names for one command; a glob stands for many", point.text, verb);
     case -EOPNOTSUPP:
         return error_rule(err, WFS_CODE_USAGE, "%s: %s: the daemon does not understand", point.text, verb);
     default:

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #define PATIENCE_SECONDS 5
+#define COMMAND_MAX      ((size_t)1 << 20) /* what the kernel hands to a daemon in one piece */
 
 static const char mount_type[] = "fuse.weightfs";
 
@@ -280,6 +281,8 @@ int mounted_command(const struct mountinfo *mount, const char *command)
     auto_free char *path = NULL;
     struct child child;
 
+    if (strlen(command) > COMMAND_MAX)
+        return -E2BIG;
     if (asprintf(&path, "%s/.weightfs/control", mount->point) < 0) {
         path = NULL;
         return -ENOMEM;

@@ -22,7 +22,7 @@ int mounted_find(const char *path, struct mountinfo *ret_mount);
 int mounted_read(const struct mountinfo *mount, const char *name, struct bytes *out, struct wfs_error *err);
 
 /* Writes one command to control and waits for its answer, as long as the daemon answers other questions. 0 or
- * a negative errno, -ETIMEDOUT where it does not. */
+ * a negative errno, -ETIMEDOUT where it does not; -E2BIG: it is longer than a command can be. */
 int mounted_command(const struct mountinfo *mount, const char *command);
 
 /* The sentence for an errno of the two. */

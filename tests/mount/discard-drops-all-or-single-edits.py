@@ -46,3 +46,12 @@ with Mount("m.safetensors") as m:
     weightfs("discard", "mnt")
     equal(m.changes(), {}, "after discard")
 equal(os.path.exists(".m.safetensors.staging"), False, "the staging directory")
+
+# More names than the kernel hands over in one request would reach the daemon in pieces, the first of which may look whole.
+with Mount("m.safetensors") as m:
+    write(m.staged("a"), bytes(40))
+    many = ["a"] + [f"{i:0100d}" for i in range(11000)]
+    contains(one_sentence(weightfs("discard", "mnt", *many, code=2).err), "too many names", "a glob")
+    equal(m.changes(), {"a": "replaced"}, "nothing was dropped")
+    weightfs("discard", "mnt", "*")
+    equal(m.changes(), {}, "dropped by a glob")
