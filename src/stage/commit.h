@@ -12,7 +12,9 @@ struct commit {
     struct stage *stage;
     const struct commit_options *options;
     const struct commit_observer *observer;
-    struct plan plan;
+    struct plan plan; /* until the new file is written */
+    uint64_t header_size;
+    uint64_t clonable; /* bytes */
     struct problem_list problems;
     int target_dirfd;
     const char *target_name;

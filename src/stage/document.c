@@ -76,16 +76,6 @@ static int wanted_declaration(const struct wfs_tensor *said, const struct declar
     return 0;
 }
 
-static bool is_the_models(const struct stage *stage, struct key key, const struct declaration *wanted)
-{
-    size_t index;
-    if (!base_find(stage, key, &index))
-        return false;
-    struct wfs_tensor model = generation_tensor(stage->generation, index);
-    struct wfs_tensor said = declaration_tensor(wanted, key.name, key.length);
-    return wanted->has_shape && shape_equal(&model, &said);
-}
-
 /* The file of that name, counted; none when there is none, or it was removed. */
 static int find_file(struct stage *stage, struct key key, struct entry **ret_entry)
 {
@@ -108,7 +98,7 @@ static int collect_one(struct stage *stage, const struct wfs_tensor *said, struc
     r = r < 0 ? r : wanted_declaration(said, &present, &wanted);
     if (r < 0)
         return r;
-    if (declaration_same(&wanted, &present) || is_the_models(stage, key, &wanted))
+    if (declaration_same(&wanted, &present) || declaration_is_models(stage, key, &wanted))
         return 0;
 
     struct entry *entry = NULL;

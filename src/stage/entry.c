@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "format/name.h"
 #include "format/npy.h"
+#include "format/shape.h"
 #include "stage/pending.h"
 
 #include <limits.h>
@@ -350,6 +351,16 @@ int last_declaration(const struct stage *stage, struct key key, struct declarati
     }
     declaration_clear(ret_declaration);
     return 0;
+}
+
+bool declaration_is_models(const struct stage *stage, struct key key, const struct declaration *declared)
+{
+    size_t index;
+    if (!base_find(stage, key, &index))
+        return false;
+    struct wfs_tensor model = generation_tensor(stage->generation, index);
+    struct wfs_tensor said = declaration_tensor(declared, key.name, key.length);
+    return declared->has_shape && shape_equal(&model, &said);
 }
 
 bool state_is_clean(const struct stage *stage, struct key key, const struct entry_state *state)

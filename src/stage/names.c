@@ -145,7 +145,8 @@ void name_gone(struct entry *entry)
 
     entry_unlink(entry);
     if (is_tensor_space(slot->space)) {
-        (void)declaration_copy(&slot->last, &entry->state.declared);
+        if (!declaration_is_models(stage, slot_key(slot), &entry->state.declared))
+            (void)declaration_copy(&slot->last, &entry->state.declared);
         slot->removed = base_find(stage, slot_key(slot), &index);
     }
     slot_drop_if_empty(&stage->table, slot);

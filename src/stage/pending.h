@@ -57,6 +57,8 @@ int key_of_file(struct stage *stage, enum stage_place place, const char *file_na
  * (or no memory). */
 struct entry *entry_of_key(struct stage *stage, struct key key);
 bool base_find(const struct stage *stage, struct key key, size_t *ret_index);
+/* Whether the model's tensor of that name has this dtype and shape. */
+bool declaration_is_models(const struct stage *stage, struct key key, const struct declaration *declared);
 /* Whether an entry in this state, under this key, is just the model's tensor. */
 bool state_is_clean(const struct stage *stage, struct key key, const struct entry_state *state);
 /* The last declaration of a name: staged or the model's. */

@@ -44,8 +44,11 @@ static int make_plan(struct commit *commit, struct wfs_error *err)
         stage_touch(stage, NULL); /* the preview shows it */
     }
     int r = plan_build(stage, commit->options->allow_empty, &commit->plan, &commit->problems);
-    if (r == 0)
+    if (r == 0) {
         stage->commit_total = image_length(commit->plan.image);
+        commit->header_size = commit->plan.header_size;
+        commit->clonable = plan_cost(&commit->plan, true).cloned;
+    }
     if (r == -ENOMEM)
         return error_no_memory(err);
     if (r < 0)
@@ -115,7 +118,7 @@ static int write_new_file(struct commit *commit, struct wfs_error *err)
     if (r == -ECANCELED)
         return check_cancelled(commit->stage, err);
     if (r == 0)
-        commit->cost.copied -= commit->plan.header_size; /* made, not copied: told apart in the report */
+        commit->cost.copied -= commit->header_size; /* made, not copied: told apart in the report */
     return r;
 }
 
@@ -147,12 +150,13 @@ static int validate(struct commit *commit, struct wfs_error *err)
             close(fd);
         return error_no_memory(err);
     }
+    uint64_t expected = image_length(commit->plan.image);
+    uint32_t hash = checksum_crc32(0, image_part(commit->plan.image, 0)->memory, commit->header_size);
+    plan_clear(&commit->plan); /* as large as the new generation, which takes its room */
     int r = generation_adopt(fd, commit->stage->path, HEADER_OFFICIAL, 0, versions, &commit->next, err);
     if (r < 0)
         return r;
-    uint64_t expected = image_length(commit->plan.image);
     uint64_t found = file_identity(generation_file(commit->next))->size;
-    uint32_t hash = checksum_crc32(0, image_part(commit->plan.image, 0)->memory, commit->plan.header_size);
     bool is_as_planned = found == expected && generation_header_hash(commit->next) == hash;
     if (is_as_planned || fault(FAULT_VALIDATION))
         return 0;
@@ -363,8 +367,8 @@ int stage_commit(struct stage *stage, const struct commit_options *options,
         .ok = r == 0,
         .problems = commit.problems,
         .cost = commit.cost,
-        .clonable = commit.plan.image ? plan_cost(&commit.plan, true).cloned : 0,
-        .written = commit.plan.header_size,
+        .clonable = commit.clonable,
+        .written = commit.header_size,
         .seconds = clock_seconds(&begun, &ended),
     };
     replace_free(commit.replace);

@@ -104,7 +104,8 @@ static int replay_removed(void *context, struct key key, const struct declaratio
     if (slot->entry)
         drop_entry(slot->entry);
     slot->removed = base_find(stage, key, &index);
-    int r = declaration_copy(&slot->last, last);
+    declaration_clear(&slot->last);
+    int r = declaration_is_models(stage, key, last) ? 0 : declaration_copy(&slot->last, last);
     slot_drop_if_empty(&stage->table, slot);
     return r;
 }

@@ -19,7 +19,6 @@ int table_init(struct table *table)
 static void slot_free(struct slot *slot)
 {
     declaration_clear(&slot->last);
-    free(slot->name);
     free(slot);
 }
 
@@ -92,15 +91,9 @@ struct slot *slot_get(struct table *table, struct key key)
     if (slot)
         return slot;
 
-    slot = calloc(1, sizeof(*slot));
-    char *name = malloc(key.length + 1);
-    if (!slot || !name) {
-        free(slot);
-        free(name);
+    slot = malloc(sizeof(*slot) + key.length + 1);
+    if (!slot)
         return NULL;
-    }
-    memcpy(name, key.name, key.length);
-    name[key.length] = '\0';
     if (table->count >= table->bucket_count)
         table_grow(table);
 
@@ -108,11 +101,12 @@ struct slot *slot_get(struct table *table, struct key key)
     *slot = (struct slot){
         .next = *bucket,
         .hash = hash,
-        .space = key.space,
-        .name = name,
-        .length = key.length,
         .last = DECLARATION_NONE,
+        .space = key.space,
+        .length = key.length,
     };
+    memcpy(slot->name, key.name, key.length);
+    slot->name[key.length] = '\0';
     *bucket = slot;
     table->count++;
     return slot;

@@ -130,14 +130,14 @@ enum drop {
 struct slot {
     struct slot *next; /* in its bucket */
     uint64_t hash;
-    enum space space;
-    char *name;
-    size_t length;
     struct entry *entry;     /* NULL: no file of that name */
-    struct declaration last; /* the name's last declaration while there is no entry */
-    bool removed;            /* the model's tensor of that name is not there any more */
-    bool renamed_away;       /* and lives on under another name: only while a report is made */
-    enum drop drop;          /* only while a discard is made */
+    struct declaration last; /* the name's last declaration while there is no entry, if not the model's */
+    enum space space;
+    bool removed;      /* the model's tensor of that name is not there any more */
+    bool renamed_away; /* and lives on under another name: only while a report is made */
+    enum drop drop;    /* only while a discard is made */
+    size_t length;
+    char name[];
 };
 
 struct table {
