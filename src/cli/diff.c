@@ -179,11 +179,10 @@ static struct name_text key_at(const void *context, size_t index)
 
 static int map_init(struct map *map, const struct wfs_header *header)
 {
-    int r = metadata_of_header(header, &map->pairs);
-    if (r < 0)
-        return r;
+    if (metadata_of_header(header, &map->pairs) < 0 || !map->pairs.pairs)
+        return -ENOMEM;
     size_t count = map->pairs.count;
-    r = name_table_init(&map->keys, count, count, key_at, map->pairs.pairs);
+    int r = name_table_init(&map->keys, count, count, key_at, map->pairs.pairs);
     for (size_t i = 0; r == 0 && i < count; i++)
         name_table_put(&map->keys, i);
     return r;
@@ -203,19 +202,18 @@ static const struct metadata_pair *map_find(const struct map *map, const struct 
 
 static struct json_object *value_object(const struct metadata_pair *pair)
 {
-    return pair ? json_object_new_string_len(pair->value, (int)pair->value_length) : NULL;
+    return json_object_new_string_len(pair->value, (int)pair->value_length);
 }
 
-/* One of the two may be NULL: there is no such key. */
-static void add_pair(struct json_object *pairs, const struct metadata_pair *from,
-                     const struct metadata_pair *to)
+/* A value that is NULL: there is no such key. */
+static void add_pair(struct json_object *pairs, const struct metadata_pair *key, struct json_object *from,
+                     struct json_object *to)
 {
-    const struct metadata_pair *any = from ? from : to;
     struct json_object *pair = json_object_new_object();
 
-    set(pair, "key", json_object_new_string_len(any->key, (int)any->key_length));
-    set(pair, "from", value_object(from));
-    set(pair, "to", value_object(to));
+    set(pair, "key", json_object_new_string_len(key->key, (int)key->key_length));
+    set(pair, "from", from);
+    set(pair, "to", to);
     json_object_array_add(pairs, pair);
 }
 
@@ -226,12 +224,12 @@ static void compare_maps(struct json_object *pairs, const struct map *before, co
         const struct metadata_pair *from = &before->pairs.pairs[i];
         const struct metadata_pair *to = map_find(after, from);
         if (!to || bytes_compare(from->value, from->value_length, to->value, to->value_length) != 0)
-            add_pair(pairs, from, to);
+            add_pair(pairs, from, value_object(from), to ? value_object(to) : NULL);
     }
     for (size_t i = 0; i < after->pairs.count; i++) {
         const struct metadata_pair *to = &after->pairs.pairs[i];
         if (!map_find(before, to))
-            add_pair(pairs, NULL, to);
+            add_pair(pairs, to, NULL, value_object(to));
     }
 }
 

@@ -132,6 +132,8 @@ static int child_start(struct child *child, void (*ask)(const char *path, const 
 static void child_end(const struct child *child, bool hangs)
 {
     close(child->answer);
+    if (child->pid <= 0)
+        return;
     kill(child->pid, SIGKILL);
     waitpid(child->pid, NULL, hangs ? WNOHANG : 0);
 }
@@ -189,7 +191,7 @@ static int collect(int in, struct bytes *out)
 static int read_patiently(const char *path, struct bytes *out)
 {
     auto_bytes sent = BYTES_EMPTY;
-    struct child child;
+    struct child child = {0, -1};
     int errnum;
 
     int r = child_start(&child, ask_for_file, path, NULL);
@@ -279,7 +281,7 @@ static int await_command(const struct mountinfo *mount, int in)
 int mounted_command(const struct mountinfo *mount, const char *command)
 {
     auto_free char *path = NULL;
-    struct child child;
+    struct child child = {0, -1};
 
     if (strlen(command) > COMMAND_MAX)
         return -E2BIG;
