@@ -194,10 +194,15 @@ static void map_clear(struct map *map)
     free(map->pairs.pairs);
 }
 
-static const struct metadata_pair *map_find(const struct map *map, const struct metadata_pair *pair)
+/* The index of the pair with the same key, or NAME_TABLE_NONE. */
+static size_t map_find(const struct map *map, const struct metadata_pair *pair)
 {
-    size_t index = name_table_find(&map->keys, pair->key, pair->key_length);
-    return index == NAME_TABLE_NONE ? NULL : &map->pairs.pairs[index];
+    return name_table_find(&map->keys, pair->key, pair->key_length);
+}
+
+static bool same_value(const struct metadata_pair *a, const struct metadata_pair *b)
+{
+    return bytes_compare(a->value, a->value_length, b->value, b->value_length) == 0;
 }
 
 static struct json_object *value_object(const struct metadata_pair *pair)
@@ -220,17 +225,19 @@ static void add_pair(struct json_object *pairs, const struct metadata_pair *key,
 /* In the order of the old file, then of the new one. */
 static void compare_maps(struct json_object *pairs, const struct map *before, const struct map *after)
 {
+    const struct metadata_pair *old = before->pairs.pairs;
+    const struct metadata_pair *new = after->pairs.pairs;
+
     for (size_t i = 0; i < before->pairs.count; i++) {
-        const struct metadata_pair *from = &before->pairs.pairs[i];
-        const struct metadata_pair *to = map_find(after, from);
-        if (!to || bytes_compare(from->value, from->value_length, to->value, to->value_length) != 0)
-            add_pair(pairs, from, value_object(from), to ? value_object(to) : NULL);
+        size_t other = map_find(after, &old[i]);
+        if (other == NAME_TABLE_NONE)
+            add_pair(pairs, &old[i], value_object(&old[i]), NULL);
+        else if (!same_value(&old[i], &new[other]))
+            add_pair(pairs, &old[i], value_object(&old[i]), value_object(&new[other]));
     }
-    for (size_t i = 0; i < after->pairs.count; i++) {
-        const struct metadata_pair *to = &after->pairs.pairs[i];
-        if (!map_find(before, to))
-            add_pair(pairs, to, NULL, value_object(to));
-    }
+    for (size_t i = 0; i < after->pairs.count; i++)
+        if (map_find(before, &new[i]) == NAME_TABLE_NONE)
+            add_pair(pairs, &new[i], NULL, value_object(&new[i]));
 }
 
 static int diff_maps(const struct wfs_header *before, const struct wfs_header *after,
