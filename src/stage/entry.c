@@ -82,25 +82,36 @@ void entry_link(struct entry *entry, struct slot *slot)
     entry->slot = slot;
 }
 
+/* Where an id is in the table, or would be: there is always a free place. */
 static size_t id_place(const struct id_set *set, uint64_t id)
 {
-    size_t low = 0;
-    size_t high = set->count;
+    size_t place = (size_t)(id * 0x9e3779b97f4a7c15u >> 32) & (set->capacity - 1);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (set->ids[middle] < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    while (set->ids[place] != 0 && set->ids[place] != id)
+        place = (place + 1) & (set->capacity - 1);
+    return place;
 }
 
 static bool id_is_worn(const struct stage *stage, uint64_t id)
 {
-    size_t place = id_place(&stage->worn, id);
-    return place < stage->worn.count && stage->worn.ids[place] == id;
+    const struct id_set *set = &stage->worn;
+    return set->count > 0 && set->ids[id_place(set, id)] == id;
+}
+
+static bool id_set_grow(struct id_set *set)
+{
+    struct id_set grown = {.count = set->count, .capacity = set->capacity ? set->capacity * 2 : 16};
+
+    grown.ids = calloc(grown.capacity, sizeof(*grown.ids));
+    if (!grown.ids)
+        return false;
+    for (size_t i = 0; i < set->capacity; i++) {
+        if (set->ids[i] != 0)
+            grown.ids[id_place(&grown, set->ids[i])] = set->ids[i];
+    }
+    free(set->ids);
+    *set = grown;
+    return true;
 }
 
 /* An entry that bears the id of the model's tensor of its name goes another way with it. */
@@ -111,17 +122,9 @@ static void wear_id(struct stage *stage, uint64_t id)
 
     if (id_is_worn(stage, id) || !generation_find_id(stage->generation, id, &index))
         return;
-    if (set->count == set->capacity) {
-        size_t capacity = set->capacity ? set->capacity * 2 : 16;
-        uint64_t *ids = realloc(set->ids, capacity * sizeof(*ids));
-        if (!ids)
-            return;
-        set->ids = ids;
-        set->capacity = capacity;
-    }
-    size_t place = id_place(set, id);
-    memmove(set->ids + place + 1, set->ids + place, (set->count - place) * sizeof(*set->ids));
-    set->ids[place] = id;
+    if (set->count >= set->capacity / 2 && !id_set_grow(set))
+        return;
+    set->ids[id_place(set, id)] = id;
     set->count++;
 }
 

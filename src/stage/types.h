@@ -157,10 +157,10 @@ struct stage_handle {
     struct stage_handle *next; /* among the stage's writers */
 };
 
-/* Numbers, ascending. */
+/* Numbers, by their hash; 0 is none. */
 struct id_set {
     uint64_t *ids;
-    size_t count, capacity;
+    size_t count, capacity; /* a power of two */
 };
 
 enum commit_state {
