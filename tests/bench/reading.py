@@ -46,9 +46,11 @@ class Results:
         self.rows, self.skipped, self.missed, self.judged = [], [], [], 0
 
     def add(self, work, measured, unable, rounds):
-        ours = measured.get("weightfs", [])
+        if "weightfs" in unable:
+            raise Unable(f"{work}: {unable['weightfs']}")
+        ours = measured["weightfs"]
         for side, reason in unable.items():
-            self.skipped.append(f"SKIP {work}: {side}: {reason}")
+            self.skipped.append({"work": work, "side": side, "skipped": reason})
         for side, times in measured.items():
             goal = GOALS[work].get(side)
             row = {"work": work, "side": side, "rounds": rounds, "nanoseconds": statistics.median(times)}
@@ -58,9 +60,9 @@ class Results:
             else:
                 kind = goal[0] if goal else LEAST
                 ratios = [other / mine if kind == LEAST else mine / other for mine, other in zip(ours, times)]
-                found = row["ratio"] = statistics.median(ratios) if ratios else None
-                row["kind"], row["range"] = kind, [min(ratios, default=0), max(ratios, default=0)]
-            if goal and found is not None:
+                found = row["ratio"] = statistics.median(ratios)
+                row["kind"], row["range"] = kind, [min(ratios), max(ratios)]
+            if goal:
                 row["goal"] = self.judge(work, side, found, *goal)
             self.rows.append(row)
             self.show_row(row)
@@ -79,7 +81,7 @@ class Results:
     @staticmethod
     def cells(row):
         form = duration if row["side"] == "weightfs" else "{:.3f}".format
-        against = "" if row.get("ratio") is None else f"{row['ratio']:.3f} of its {'speed' if row['kind'] == LEAST else 'time'}"
+        against = "" if row["side"] == "weightfs" else f"{row['ratio']:.3f} of its {'speed' if row['kind'] == LEAST else 'time'}"
         work = f"{row['work']} ({row['rounds']} rounds)" if row["side"] == "weightfs" else ""
         return [work, row["side"], duration(row["nanoseconds"]), against, " to ".join(map(form, row["range"])), row.get("goal", "")]
 
@@ -92,7 +94,8 @@ class Results:
         lines.insert(1, ["-" * width for width in widths])
         for line in lines:
             print("|", " | ".join(cell.ljust(width) for cell, width in zip(line, widths)), "|")
-        print(*["", *self.skipped, *self.missed], sep="\n")
+        skipped = [f"SKIP {one['work']}: {one['side']}: {one['skipped']}" for one in self.skipped]
+        print(*["", *skipped, *self.missed], sep="\n")
 
 
 class Reading:
@@ -226,10 +229,9 @@ class Reading:
 
         def job():
             try:
-                time = self.ask("mount", mount.tensor(names[count // 2]), *mount.command)
-                mount.mounted = True
-                return time
+                return self.ask("mount", mount.tensor(names[count // 2]), *mount.command)
             finally:
+                mount.mounted = os.path.ismount(mount.point)
                 mount.stop()
         return job
 
@@ -313,10 +315,17 @@ def run(options, directory):
     return bench.results
 
 
+def at_least_one(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("one round at least")
+    return number
+
+
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench reading", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="5 rounds instead of 15")
-    parser.add_argument("--rounds", type=int, help="that many")
+    parser.add_argument("--rounds", type=at_least_one, help="that many")
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help="one of " + ", ".join(ROWS) + "; repeatable")
     parser.add_argument("--json", action="store_true", help="print JSON, a row a line, instead of the table")
     parser.add_argument("--keep", action="store_true", help="use and leave the files in build/bench/reading")
@@ -346,7 +355,7 @@ def main():
             print(where, flush=True)
         results = run(options, directory)
     if options.json:
-        for row in results.rows:
+        for row in results.rows + results.skipped:
             print(json.dumps({"machine": where, **row}))
     elif results.rows:
         results.show()
@@ -354,4 +363,10 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (Unable, OSError) as error:
+        print(f"scripts/bench reading: cannot measure: {error}", file=sys.stderr)
+        sys.exit(2)  # 1 says that a row falls short
