@@ -97,6 +97,15 @@ def drop_everything():
         raise Unable(f"the page cache cannot be dropped: {error.strerror}") from error
 
 
+def is_running(pid):
+    """Not so a process that has ended, and which nobody has waited for."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 class Plain:
     """Files of the file system itself: no cache to be dropped before a first read."""
 
@@ -152,7 +161,7 @@ class Weightfs:
         pid = self.status()["pid"]
         subprocess.run([self.program, "umount", self.point], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 5
-        while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
+        while is_running(pid) and time.monotonic() < deadline:
             time.sleep(0.001)
         self.mounted = False
 
