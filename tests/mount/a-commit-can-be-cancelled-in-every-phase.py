@@ -13,7 +13,7 @@ os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks
 SIZE = 40 << 20
 SECOND = 1_000_000
 # What is delayed, so that a commit stays in its phase for a while: its first fsync is that of the staged file, its fifth that of the new one.
-PHASES = {"planning": ("fsync", f"delay_enter={SECOND}:when=1"), "copying": ("copy_file_range,ioctl,pwrite64", f"delay_enter={SECOND // 2}"),
+PHASES = {"planning": ("fsync", f"delay_enter={SECOND}:when=1"), "copying": ("copy_file_range,ioctl,pwrite64", f"delay_enter={SECOND // 40}"),
           "syncing": ("fsync", f"delay_enter={SECOND}:when=5"), "publishing": ("linkat", f"delay_enter={SECOND}")}
 WEIGHTFS = os.environ["WEIGHTFS"]
 save("m.safetensors", {"a": tensor("U8", [8]), "big": ("U8", [SIZE], os.urandom(SIZE))})

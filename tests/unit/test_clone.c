@@ -7,13 +7,27 @@
 #include "base/io.h"
 #include "unit/scratch.h"
 
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/vfs.h>
+
 #define KIB 1024u
 #define MIB (1024u * KIB)
 
 static struct scratch scratch;
 static int refuse_kernel_copy; /* what copy_file_range() answers instead of copying */
 
-/* Stands in for the C library's: what some file systems say. */
+static bool on_server; /* whether files are on a server, which copies within itself */
+
+/* Stand in for the C library's: what some file systems say. */
+int fstatfs(int fd, struct statfs *fs)
+{
+    (void)fd;
+    memset(fs, 0, sizeof(*fs));
+    fs->f_type = on_server ? NFS_SUPER_MAGIC : EXT4_SUPER_MAGIC;
+    return 0;
+}
+
 ssize_t copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, size_t length, unsigned flags)
 {
     (void)flags;
@@ -35,6 +49,7 @@ ssize_t copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, 
 static void setup(void)
 {
     refuse_kernel_copy = 0;
+    on_server = true;
     scratch = scratch_open();
 }
 
@@ -119,6 +134,15 @@ START_TEST(every_range_arrives_where_the_kernel_cannot_copy)
         refuse_kernel_copy = refusals[i];
         assert_copies_all_sorts();
     }
+}
+
+END_TEST
+
+START_TEST(every_range_arrives_on_a_local_disk_without_being_copied_in_the_kernel)
+{
+    on_server = false;
+    refuse_kernel_copy = EIO;
+    assert_copies_all_sorts();
 }
 
 END_TEST
@@ -278,6 +302,7 @@ int main(void)
     const TTest *const tests[] = {
         every_range_arrives_whole,
         every_range_arrives_where_the_kernel_cannot_copy,
+        every_range_arrives_on_a_local_disk_without_being_copied_in_the_kernel,
         a_full_disk_is_not_tried_again,
         a_source_that_ends_too_early_is_no_data,
         a_target_that_cannot_be_written_is_an_error,
