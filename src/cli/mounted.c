@@ -16,7 +16,7 @@
 #include <time.h>
 
 #define PATIENCE_SECONDS 5
-#define COMMAND_MAX      ((size_t)1 << 20) /* what the kernel hands to a daemon in one piece */
+#define COMMAND_MAX      (((size_t)1 << 20) - 4096) /* in one piece: 256 pages, and it begins within one */
 
 static const char mount_type[] = "fuse.weightfs";
 

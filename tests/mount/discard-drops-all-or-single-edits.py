@@ -52,6 +52,11 @@ with Mount("m.safetensors") as m:
     write(m.staged("a"), bytes(40))
     many = ["a"] + [f"{i:0100d}" for i in range(11000)]
     contains(one_sentence(weightfs("discard", "mnt", *many, code=2).err), "too many names", "a glob")
+    limit = (1 << 20) - 4096
+    for size, told in (limit, "nothing staged has that name"), (limit + 1, "too many names"), (limit + 4096, "too many names"):
+        many = ["a"] + [f"{i:0100d}" for i in range(10000)]
+        many.append("x" * (size - len("discard") - sum(len(name) + 3 for name in many) - 3))
+        contains(weightfs("discard", "mnt", *many, code=None).err, told)
     equal(m.changes(), {"a": "replaced"}, "nothing was dropped")
     weightfs("discard", "mnt", "*")
     equal(m.changes(), {}, "dropped by a glob")
