@@ -55,12 +55,18 @@ page = mmap.mmap(-1, 1 << 18, flags=mmap.MAP_PRIVATE)  # whatever O_DIRECT wants
 
 
 def pread(fd, length, offset):
-    return os.pread(fd, length, offset)
+    """All of it: an error behind the first pages of a read cuts that read short, and is told by the next one."""
+    data = b""
+    while len(data) < length and (piece := os.pread(fd, length - len(data), offset + len(data))):
+        data += piece
+    return data
 
 
 def direct(fd, length, offset):
-    length = min(length + 4095 & -4096, len(page))
-    return page[:os.preadv(fd, [memoryview(page)[:length]], offset)]
+    length, done = min(length + 4095 & -4096, len(page)), 0
+    while done < length and (count := os.preadv(fd, [memoryview(page)[done:length]], offset + done)):
+        done += count
+    return page[:done]
 
 
 def sent(fd, length, offset):
