@@ -102,11 +102,27 @@ static bool find_look(const struct writer *writer, struct hidden *hidden)
     return hidden->first = true;
 }
 
+/* Most names: short, and every byte stands for itself. */
+static bool is_plain(const char *name, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (must_escape(name[i]))
+            return false;
+    return length > 0 && length <= PREFIX_MAX && !looks_hashed(name, length) &&
+           !looks_like_scratch(name, length);
+}
+
 size_t name_encode(const char *name, size_t length, char file_name[FILE_NAME_BUFFER])
 {
     static const uint64_t key[2] = {0, 0};
     struct hidden hidden = {false, false, false};
     struct writer writer;
+
+    if (is_plain(name, length)) {
+        memcpy(file_name, name, length);
+        file_name[length] = '\0';
+        return length;
+    }
     do {
         writer = (struct writer){.text = file_name, .size = FILE_NAME_ENCODED_MAX};
         write_name(&writer, name, length, hidden);
