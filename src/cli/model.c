@@ -125,7 +125,9 @@ int model_print_status(struct model *model, bool json, struct wfs_error *err)
         return r;
     if (!json)
         paint_status(&text, text_color(stdout));
-    text_flush(&text);
+    if (text.failed)
+        return error_no_memory(err);
+    text_flush(&text); /* cmd_finish() tells */
     return 0;
 }
 

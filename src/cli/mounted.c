@@ -140,22 +140,19 @@ static void child_end(const struct child *child, bool hangs)
 
 /* --- reading, with patience ------------------------------------------------------------------- */
 
-/* An errno, then the bytes. */
+/* The bytes, then an errno. */
 static void ask_for_file(const char *path, const char *command, int out)
 {
     char buffer[65536];
-    int errnum = 0;
 
     (void)command;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t count = fd < 0 ? -1 : read(fd, buffer, sizeof(buffer));
 
-    if (count < 0)
-        errnum = errno;
-    if (io_write(out, &errnum, sizeof(errnum)) < 0)
-        _exit(1);
     while (count > 0 && io_write(out, buffer, (size_t)count) == 0)
         count = read(fd, buffer, sizeof(buffer));
+    int errnum = count < 0 ? errno : 0;
+    (void)io_write(out, &errnum, sizeof(errnum));
     _exit(0);
 }
 
@@ -203,9 +200,10 @@ static int read_patiently(const char *path, struct bytes *out)
         return r;
     if (sent.failed || sent.length < sizeof(errnum))
         return -EIO;
-    memcpy(&errnum, sent.data, sizeof(errnum));
-    bytes_append(out, sent.data + sizeof(errnum), sent.length - sizeof(errnum));
-    return -errnum;
+    size_t length = sent.length - sizeof(errnum);
+    memcpy(&errnum, sent.data + length, sizeof(errnum));
+    bytes_append(out, sent.data, length);
+    return errnum ? -errnum : out->failed ? -ENOMEM : 0;
 }
 
 int mounted_explain(const struct mountinfo *mount, int r, struct wfs_error *err)
