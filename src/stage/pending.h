@@ -204,6 +204,8 @@ void problem_add_error(struct problem_list *list, const struct wfs_error *err);
 /* The sentence without the code that it may begin with. */
 const char *error_sentence(const struct wfs_error *err);
 void problem_list_clear(struct problem_list *list);
+/* Those from `begin` on, by tensor: slot_next() gives them in another order with each mount. */
+void problem_list_sort(struct problem_list *list, size_t begin);
 /* One sentence for all of them; the errno is the first error's. */
 int error_problems(struct wfs_error *err, const struct problem_list *problems);
 #define NO_TENSOR ((struct key){SPACE_TENSOR, NULL, 0})

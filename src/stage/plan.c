@@ -214,6 +214,7 @@ static bool metadata_lacks_format(const struct metadata_map *map)
 static void inspect_scratch(const struct stage *stage, struct problem_list *problems)
 {
     size_t bucket = 0;
+    size_t begin = problems->count;
 
     for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
          slot = slot_next(&stage->table, &bucket, slot)) {
@@ -228,6 +229,7 @@ static void inspect_scratch(const struct stage *stage, struct problem_list *prob
                         "lies under the scratch name '%s', where it will not be committed",
                         printable(slot->name, slot->length).text);
     }
+    problem_list_sort(problems, begin);
 }
 
 static void inspect_document(const struct stage *stage, struct problem_list *problems)
@@ -240,12 +242,14 @@ static void inspect_document(const struct stage *stage, struct problem_list *pro
     if (stage->metadata_staged && metadata_lacks_format(&stage->metadata))
         problem_add(problems, WFS_CODE_FORMAT_KEY_MISSING, true, NO_TENSOR, NULL, NULL,
                     "__metadata__ has no key 'format' (\"pt\" as a rule): transformers refuses such a file");
+    size_t begin = problems->count;
     for (struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
          slot = slot_next(&stage->table, &bucket, slot)) {
         if (slot_is_only_declared(stage, slot))
             problem_add(problems, WFS_CODE_TENSOR_MISSING, true, slot_key(slot), NULL, NULL,
                         "metadata.json declares it, and there is no file of that name in tensors/");
     }
+    problem_list_sort(problems, begin);
 }
 
 int plan_build(struct stage *stage, bool allow_empty, struct plan *plan, struct problem_list *problems)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
+#include "format/name.h"
 #include "stage/pending.h"
 
 #include <stdarg.h>
@@ -30,6 +31,20 @@ void problem_list_clear(struct problem_list *list)
         problem_clear(&list->items[i]);
     free(list->items);
     *list = (struct problem_list){0};
+}
+
+static int compare_problems(const void *left, const void *right)
+{
+    const struct problem *a = left;
+    const struct problem *b = right;
+    return name_compare_natural(a->tensor ? a->tensor : "", a->tensor_length, b->tensor ? b->tensor : "",
+                                b->tensor_length);
+}
+
+void problem_list_sort(struct problem_list *list, size_t begin)
+{
+    if (list->count > begin + 1)
+        qsort(list->items + begin, list->count - begin, sizeof(*list->items), compare_problems);
 }
 
 /* Room for one more: capacities are powers of two. */

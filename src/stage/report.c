@@ -199,7 +199,8 @@ static int json_staging(struct stage *stage, struct bytes *out)
     bytes_char(out, ']');
     json_key(out, "scratch");
     bytes_char(out, '[');
-    report_scratch(stage, json_scratch, out);
+    if (report_scratch(stage, json_scratch, out) < 0)
+        return -ENOMEM;
     bytes_char(out, ']');
     if ((stage_has_changes(stage) || stage_has_declared(stage)) &&
         stage->commit_state != COMMIT_RUNNING) /* a running one is followed by polling */

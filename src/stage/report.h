@@ -31,9 +31,9 @@ const char *report_source(const struct stage *stage, const struct stage_face *fa
 /* What status counts: a rename is one change. */
 size_t report_count(struct stage *stage);
 
-/* Scratch files: the directory ("tensors/", "npy/", "") and the file name. */
-void report_scratch(const struct stage *stage,
-                    void (*tell)(void *context, const char *directory, const char *file_name), void *context);
+/* Scratch files, in natural order: the directory ("tensors/", "npy/", "") and the file name. 0 or -ENOMEM. */
+int report_scratch(const struct stage *stage,
+                   void (*tell)(void *context, const char *directory, const char *file_name), void *context);
 
 /* Keys of __metadata__ whose value changes, in natural order; NULL: not there. */
 typedef void report_pair(void *context, const struct metadata_pair *from, const struct metadata_pair *to);

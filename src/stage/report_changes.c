@@ -159,17 +159,46 @@ static const char *scratch_directory(enum space space)
     }
 }
 
-void report_scratch(const struct stage *stage,
-                    void (*tell)(void *context, const char *directory, const char *file_name), void *context)
+static int compare_scratch(const void *left, const void *right)
+{
+    const struct slot *a = *(const struct slot *const *)left;
+    const struct slot *b = *(const struct slot *const *)right;
+
+    if (a->space != b->space)
+        return a->space < b->space ? -1 : 1;
+    return name_compare_natural(a->name, a->length, b->name, b->length);
+}
+
+/* Into `slots`, unless it is NULL. */
+static size_t collect_scratch(const struct stage *stage, const struct slot **slots)
 {
     size_t bucket = 0;
+    size_t count = 0;
 
     for (const struct slot *slot = slot_next(&stage->table, &bucket, NULL); slot;
          slot = slot_next(&stage->table, &bucket, slot)) {
-        const char *directory = scratch_directory(slot->space);
-        if (directory && slot->entry)
-            tell(context, directory, slot->name);
+        if (!scratch_directory(slot->space) || !slot->entry)
+            continue;
+        if (slots)
+            slots[count] = slot;
+        count++;
     }
+    return count;
+}
+
+int report_scratch(const struct stage *stage,
+                   void (*tell)(void *context, const char *directory, const char *file_name), void *context)
+{
+    size_t count = collect_scratch(stage, NULL);
+    auto_free const struct slot **slots = calloc(count + 1, sizeof(struct slot *));
+
+    if (!slots)
+        return -ENOMEM;
+    (void)collect_scratch(stage, slots);
+    qsort(slots, count, sizeof(struct slot *), compare_scratch);
+    for (size_t i = 0; i < count; i++)
+        tell(context, scratch_directory(slots[i]->space), slots[i]->name);
+    return 0;
 }
 
 const char *report_source(const struct stage *stage, const struct stage_face *face)

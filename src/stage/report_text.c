@@ -245,7 +245,7 @@ int stage_report_text(struct stage *stage, const struct stage_face *face, struct
         bytes_string(out, "staging lies on tmpfs: nothing that is staged survives a reboot\n");
 
     int r = say_changes(stage, &page);
-    report_scratch(stage, say_scratch, &page);
+    r = r < 0 ? r : report_scratch(stage, say_scratch, &page);
     r = r < 0 ? r : say_pending_problems(stage, &page);
     if (r < 0)
         return r;

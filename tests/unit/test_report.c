@@ -125,6 +125,34 @@ START_TEST(problems_are_told_with_their_members)
 
 END_TEST
 
+/* Whatever the hash of a name is, which is another one with each mount. */
+START_TEST(what_is_alike_is_told_in_natural_order)
+{
+    auto_bytes document = BYTES_EMPTY;
+    char members[64];
+    char name[32];
+
+    for (int i = 12; i-- > 0;) {
+        snprintf(name, sizeof name, ".scratch.%d", i);
+        put(T, name, "x", 1);
+        bytes_printf(&document, "%s\"layer.%d\":{\"dtype\":\"U8\",\"shape\":[2]}", i == 11 ? "{" : ",", i);
+    }
+    bytes_string(&document, "}");
+    put(PLACE_ROOT, "metadata.json", document.data, document.length);
+    read_status(&(struct stage_face){0});
+    for (int i = 0; i < 12; i++) {
+        snprintf(members, sizeof members, "staging.problems.%d.tensor", i);
+        snprintf(name, sizeof name, "\"layer.%d\"", i);
+        ck_assert_str_eq(at(members), name);
+        snprintf(members, sizeof members, "staging.scratch.%d", i);
+        snprintf(name, sizeof name, "\"tensors/.scratch.%d\"", i);
+        ck_assert_str_eq(at(members), name);
+    }
+    drop_status();
+}
+
+END_TEST
+
 START_TEST(what_a_commit_did_is_told)
 {
     struct wfs_error err = {0};
@@ -228,11 +256,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        every_kind_of_change_is_told,
-        problems_are_told_with_their_members,
-        what_a_commit_did_is_told,
-        nothing_staged_is_told_in_two_words,
-        every_problem_has_a_command_that_mends_it,
+        every_kind_of_change_is_told,           problems_are_told_with_their_members,
+        what_is_alike_is_told_in_natural_order, what_a_commit_did_is_told,
+        nothing_staged_is_told_in_two_words,    every_problem_has_a_command_that_mends_it,
         a_command_is_what_a_shell_reads,
     };
     return RUN_STAGE_TESTS("report", tests);
