@@ -317,7 +317,8 @@ class Mount:
         fd = os.open(self / ".weightfs/control", os.O_WRONLY)
         try:
             data = command.encode()
-            equal(os.write(fd, data), len(data), "count of a write to control")
+            with children_end_unheard():
+                equal(os.write(fd, data), len(data), "count of a write to control")
             return 0
         except OSError as error:
             return errno_name(error)
@@ -338,6 +339,17 @@ class Mount:
         pid = self.pid()
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: has_ended(pid), "the daemon's end")
+
+
+@contextlib.contextmanager
+def children_end_unheard():
+    """A signal interrupts a write to control, which cancels its commit. SIGCHLD is one of those when a child ends while the thread
+    that began it still has its signals blocked (Python does so around vfork): then it comes to another thread, to this one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
