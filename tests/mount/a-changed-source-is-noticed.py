@@ -38,6 +38,14 @@ def mapped(fd):
     return found
 
 
+def is_stale(fd):
+    try:
+        os.pread(fd, 1 << 20, 0)
+        return False
+    except OSError as error:
+        return error.errno == errno.ESTALE
+
+
 VIEWS = ["tensors/big", "tensors/a", "npy/big.npy", "metadata.json", "m.safetensors", "staging/tensors/big", "staging/npy/big.npy",
          "staging/m.safetensors"]
 WAYS = {"pread": lambda fd: os.pread(fd, 1 << 24, 0), "a little": lambda fd: os.pread(fd, 10, 20), "sendfile": sent, "mmap": mapped}
@@ -77,7 +85,8 @@ for change_it in (cut, appended, overwritten, stored_through_a_mapping):
             change_it()
             if cached:  # pages that were cached are dropped soon
                 wait_for(lambda: CHANGED in m.text(), f"{what}: a line in status", 20)
-                time.sleep(0.5)
+                for view, fd in files.items():
+                    wait_for(lambda: is_stale(fd), f"{what}: ESTALE from {view}", 20)
             for view, fd in files.items():
                 for way, function in WAYS.items():
                     print(f"{what}: {way} of {view}")
@@ -97,13 +106,7 @@ with Mount("m.safetensors", "mnt", "-o", "no_passthrough") as m:  # cached and o
     equal(os.pread(fd, 1 << 20, 0), big[2])
     time.sleep(0.02)
     stored_through_a_mapping()
-
-    def is_stale():
-        try:
-            return not os.pread(fd, 1 << 20, 0)
-        except OSError as error:
-            return error.errno == errno.ESTALE
-    wait_for(is_stale, "ESTALE from an open file", 10)
+    wait_for(lambda: is_stale(fd), "ESTALE from an open file", 10)
     os.close(fd)
 
 write("m.safetensors", original)
