@@ -88,6 +88,12 @@ static bool select_glob(struct stage *stage, const char *glob, struct drop_list 
     return found;
 }
 
+/* One that is none matches its own name only, in whichever space. */
+static bool is_glob(const char *name)
+{
+    return strpbrk(name, "*?[\\") != NULL;
+}
+
 /* A tensor's literal name wins over what it would match as a glob. */
 static bool select_name(struct stage *stage, const char *name, struct drop_list *list)
 {
@@ -98,7 +104,7 @@ static bool select_name(struct stage *stage, const char *name, struct drop_list 
 
     for (size_t i = 0; i < sizeof(scratch) / sizeof(scratch[0]); i++)
         found |= select_literal(stage, scratch[i], name, list);
-    if (!is_tensor)
+    if (!is_tensor && is_glob(name))
         found |= select_glob(stage, name, list);
     return found;
 }

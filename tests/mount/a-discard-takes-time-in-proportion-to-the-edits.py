@@ -20,7 +20,7 @@ def seconds(*names):
 
 
 def measure(count):
-    """Seconds that it takes to discard by a glob, and by all names."""
+    """Seconds that it takes to discard by a glob, by all names, and all scratch files by theirs."""
     save("m.safetensors", {f"x.{i}": ("U8", [1], b"x") for i in range(count)}, {})
     with Mount("m.safetensors") as m:
         for i in range(count):
@@ -28,6 +28,7 @@ def measure(count):
                 os.unlink(m.staged(f"x.{i}"))
             else:
                 os.rename(m.staged(f"x.{i}"), m.staged(f"y.{i}"))
+            write(m.staged(f"s{i}~"), b"")
         write(m.staged("z"), b"kept")
     shutil.copytree(STAGING, "before")
     costs = []
@@ -37,11 +38,13 @@ def measure(count):
         costs.append(seconds(*names))
         changes = weightfs("status", "--json", "m.safetensors").json()["staging"]["changes"]
         equal([change["tensor"] for change in changes], ["z"], f"left of {count} edits")
+    costs.append(seconds(*[f"s{i}~" for i in range(count)]))
+    equal(weightfs("status", "--json", "m.safetensors").json()["staging"]["scratch"], [], "scratch files left")
     shutil.rmtree("before")
     shutil.rmtree(STAGING)
     return costs
 
 
-for what, small, large in zip(("a glob", "names"), measure(2500), measure(10000)):
+for what, small, large in zip(("a glob", "names", "scratch files"), measure(2500), measure(10000)):
     print(f"{what}: {small:.2f} s, of four times as many {large:.2f} s")
     equal(large < max(small, NOISE) * PROPORTION, True, f"{what}: whether {large:.2f} s are in proportion to {small:.2f} s")
