@@ -11,7 +11,7 @@ static struct scratch scratch;
 static struct file_pool *pool;
 static atomic_int fsync_count;
 static atomic_int fsync_failures; /* how many of the next calls fail */
-static atomic_bool fsync_is_slow;
+static atomic_bool fsync_is_held; /* it does not end before this does */
 static atomic_int fsync_finished;
 
 /* Stands in for the C library's, so that calls are counted and disks fail. */
@@ -23,8 +23,8 @@ int fsync(int fd)
         errno = EIO;
         return -1;
     }
-    if (atomic_load(&fsync_is_slow))
-        usleep(100000);
+    while (atomic_load(&fsync_is_held))
+        usleep(1000);
     atomic_fetch_add(&fsync_finished, 1);
     return (int)syscall(SYS_fdatasync, fd);
 }
@@ -34,7 +34,7 @@ static void setup(void)
     fsync_count = 0;
     fsync_failures = 0;
     fsync_finished = 0;
-    fsync_is_slow = false;
+    fsync_is_held = false;
     scratch = scratch_open();
     ck_assert_int_eq(file_pool_new(scratch.fd, 4, &pool), 0);
 }
@@ -442,19 +442,28 @@ static void *sync_file(void *file)
     return NULL;
 }
 
+static void *let_fsync_end(void *context)
+{
+    usleep(100000);
+    fsync_is_held = false;
+    return context;
+}
+
 START_TEST(who_syncs_a_file_that_is_being_synced_waits_for_it)
 {
     struct file *file = open_spool("a", true);
     write_through(file, "x");
-    fsync_is_slow = true;
+    fsync_is_held = true;
     pthread_t thread;
+    pthread_t later;
     ck_assert_int_eq(pthread_create(&thread, NULL, sync_file, file), 0);
     while (atomic_load(&fsync_count) == 0)
         usleep(1000);
-    ck_assert_int_eq(fsync_finished, 0);
+    ck_assert_int_eq(pthread_create(&later, NULL, let_fsync_end, NULL), 0);
     ck_assert_int_eq(file_sync(file), 0);
     ck_assert_int_eq(fsync_finished, 1);
     pthread_join(thread, NULL);
+    pthread_join(later, NULL);
     file_unref(file);
 }
 
@@ -465,13 +474,14 @@ START_TEST(a_slow_sync_keeps_nobody_from_other_files)
     struct file *file = open_spool("a", true);
     struct file *other = open_spool("b", true);
     write_through(file, "x");
-    fsync_is_slow = true;
+    fsync_is_held = true;
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, sync_file, file), 0);
     while (atomic_load(&fsync_count) == 0)
         usleep(1000);
     write_through(other, "y");
     ck_assert_int_eq(fsync_finished, 0);
+    fsync_is_held = false;
     pthread_join(thread, NULL);
     file_unref(file);
     file_unref(other);

@@ -164,16 +164,23 @@ END_TEST
 
 START_TEST(who_waits_gets_the_lock_of_one_that_ends)
 {
+    int ends[2];
+    char said = 0;
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
     pid_t pid = fork();
     if (pid == 0) {
         usleep(300000);
-        _exit(0);
+        _exit(write(ends[1], "x", 1) != 1);
     }
     spool_close(spool); /* the child holds it on */
     spool = NULL;
     struct wfs_error err = {0};
     ck_assert_int_eq(spool_open(&place, NULL, &spool, &err), 0);
-    ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), pid);
+    ck_assert_int_eq(read(ends[0], &said, 1),
+                     1); /* not before it ended, though its parent may hear of that later */
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 END_TEST
