@@ -101,7 +101,7 @@ class Tracer:
         self.trace = trace
         self.process = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, "-e", TRACE, *options, "-p", str(pid)],
                                         stderr=subprocess.PIPE, text=True)
-        for _ in range(400):
+        for _ in range(4000):
             tasks = [f"/proc/{pid}/task/{task}/status" for task in os.listdir(f"/proc/{pid}/task")]
             if all(b"TracerPid:\t0\n" not in read(task) for task in tasks):
                 return

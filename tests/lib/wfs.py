@@ -376,7 +376,8 @@ def filesystem(kind, directory, size=400 << 20):
     try:
         yield directory
     finally:
-        run("umount", directory)
+        # a daemon whose mount another namespace has a copy of for a moment ends later than `weightfs umount`
+        wait_for(lambda: run("umount", directory, code=None).code == 0, f"the last use of {directory}")
         os.unlink(f"{directory}.image")
 
 
@@ -388,7 +389,7 @@ def has_ended(pid):
         return True
 
 
-def wait_for(condition, what, seconds=5.0):
+def wait_for(condition, what, seconds=30.0):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

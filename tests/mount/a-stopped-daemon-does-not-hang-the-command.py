@@ -53,7 +53,7 @@ with Mount("m.safetensors") as m:  # nothing was asked yet
     try_all(pid)
     os.kill(pid, signal.SIGSTOP)
     try:
-        weightfs("umount", "--lazy", "mnt", timeout=15, code=None)
+        weightfs("umount", "--lazy", "mnt", timeout=40, code=None)
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_for(lambda: not os.path.ismount("mnt"), "the mount's end")

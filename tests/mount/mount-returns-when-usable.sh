@@ -22,7 +22,7 @@ done
 for signal in TERM INT HUP; do
     weightfs mount -f m.safetensors mnt 2>"log.$signal" &
     pid=$!
-    for _ in $(seq 100); do [ -e mnt/tensors/a ] && break; sleep 0.05; done
+    for _ in $(seq 600); do [ -e mnt/tensors/a ] && break; sleep 0.05; done
     tensor_bytes m.safetensors a | cmp - mnt/tensors/a
     assert_eq "$(daemon_pid mnt)" "$pid"
     kill -$signal "$pid"
@@ -38,7 +38,7 @@ weightfs umount mnt
 weightfs m.safetensors mnt -o rw,nodev,nosuid
 assert_contains "$(grep " $TEST_TMP/mnt " /proc/mounts)" 'm.safetensors.* fuse.weightfs rw,.*nosuid.*nodev|fuse.weightfs rw'
 fusermount3 -u mnt
-for _ in $(seq 50); do is_mounted mnt || break; sleep 0.05; done
+for _ in $(seq 600); do is_mounted mnt || break; sleep 0.05; done
 if [ -x /sbin/mount.fuse ]; then
     mount -t fuse "$WEIGHTFS#$PWD/m.safetensors" "$PWD/mnt" -o ro
     cmp mnt/m.safetensors m.safetensors
@@ -61,7 +61,7 @@ assert_missing m
 # A dead mount is cleared by the next one.
 mount_model m.safetensors mnt
 kill -KILL "$(daemon_pid mnt)"
-for _ in $(seq 50); do cat mnt/.weightfs/status >/dev/null 2>&1 || break; sleep 0.05; done
+for _ in $(seq 600); do cat mnt/.weightfs/status >/dev/null 2>&1 || break; sleep 0.05; done
 assert_exit 1 cat mnt/.weightfs/status
 weightfs mount m.safetensors mnt
 cmp mnt/m.safetensors m.safetensors
@@ -70,7 +70,7 @@ weightfs umount mnt
 # umount of a dead mount works too.
 mount_model m.safetensors mnt
 kill -KILL "$(daemon_pid mnt)"
-for _ in $(seq 50); do cat mnt/.weightfs/status >/dev/null 2>&1 || break; sleep 0.05; done
+for _ in $(seq 600); do cat mnt/.weightfs/status >/dev/null 2>&1 || break; sleep 0.05; done
 weightfs umount mnt
 ! is_mounted mnt || fail "a dead mount is still there"
 

@@ -12,7 +12,7 @@ trace() { # trace FILE: follows the daemon from here on
     tracer=$!
     cleanup_fn eval "kill $tracer 2>/dev/null"
     local try
-    for try in $(seq 50); do
+    for try in $(seq 600); do
         [ "$(awk '/TracerPid/ {print $2}' "/proc/$pid/status")" != 0 ] && return 0
         kill -0 $tracer 2>/dev/null || skip "strace cannot attach: $(tail -n 1 strace.err)"
         sleep 0.05
