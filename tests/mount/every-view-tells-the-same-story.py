@@ -27,6 +27,15 @@ with Mount("m.safetensors") as m:
         equal(os.pread(raw, 10, i * 100 + 50), bytes([i + 100] * 10), "tensors after a write to npy")
     equal(read(m.staged("x")), os.pread(raw, 6000, 0), "a fresh open")
 
+    # The same where an attribute of the open file is set in between: the kernel learns the new mtime from the answer to that.
+    setters = {"ftruncate to the same size": lambda: os.ftruncate(raw, 5000), "futimens": lambda: os.utime(raw),
+               "fchmod": lambda: os.fchmod(raw, 0o600)}
+    for i, (what, setter) in enumerate(setters.items()):
+        os.pread(raw, 5000, 0)
+        os.pwrite(npy, bytes([i + 200] * 10), header + 4500)
+        setter()
+        equal(os.pread(raw, 10, 4500), bytes([i + 200] * 10), f"tensors after a write to npy and {what}")
+
     # A map made before sees what is written later (close-to-open is enough for maps: a new map must be right at once).
     with open(m.staged("x"), "rb") as f, mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ) as fresh:
         equal(fresh[:], os.pread(raw, 5000, 0), "a fresh map")

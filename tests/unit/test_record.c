@@ -294,7 +294,7 @@ START_TEST(a_sink_need_not_care_for_every_kind_of_item)
 {
     auto_bytes payload = BYTES_EMPTY;
     struct wfs_error err = {0};
-    const struct record_sink silent = {NULL};
+    const struct record_sink silent = {.context = NULL};
     const struct record_sink of_drops = {.drop = tell_drop};
     bytes_clear(&told);
     put_everything(&payload);
