@@ -62,25 +62,24 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
     fuse_reply_none(req);
 }
 
-static int find_attr(fuse_req_t req, uint64_t number, const struct handle *handle, struct stat *ret_attr,
-                     bool *ret_lasting)
+/* An mtime that the kernel learns after `is_set` it takes for the doing of that call, and keeps the pages it
+ * has: they would hide what was written through another view since. So it is told one that is not the file's,
+ * and good for no time: at the next question the two differ, and the pages go. */
+static void answer_attr(fuse_req_t req, uint64_t number, const struct handle *handle, bool is_set)
 {
     struct session *session = session_of(req);
-
-    closing_wait(session, number);
-    return tree_attr(session, number, handle, ret_attr, ret_lasting);
-}
-
-static void answer_attr(fuse_req_t req, uint64_t number, const struct handle *handle)
-{
     struct stat attr;
     bool lasting;
 
-    int r = find_attr(req, number, handle, &attr, &lasting);
-    if (r < 0)
+    closing_wait(session, number);
+    int r = tree_attr(session, number, handle, &attr, &lasting);
+    if (r < 0) {
         reply_status(req, r);
-    else
-        reply_attr(req, &attr, lasting);
+        return;
+    }
+    if (is_set)
+        attr.st_mtim.tv_nsec ^= 1;
+    reply_attr(req, &attr, lasting && !is_set);
 }
 
 /* A directory's handle is a listing: only files have something to add. */
@@ -91,7 +90,7 @@ static struct handle *file_handle(uint64_t number, const struct fuse_file_info *
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
-    answer_attr(req, ino, file_handle(ino, info));
+    answer_attr(req, ino, file_handle(ino, info), false);
 }
 
 /* --- setattr ---------------------------------------------------------------------------------- */
@@ -174,23 +173,6 @@ static int set_attr(struct session *session, uint64_t number, const struct handl
     }
 }
 
-/* The kernel takes an mtime that it learns here for the doing of this call, and keeps the pages it has: they
- * would hide what was written through another view since. So it is told one that is not the file's, and good
- * for no time: at the next question the two differ, and the pages go. */
-static void answer_setattr(fuse_req_t req, uint64_t number, const struct handle *handle)
-{
-    struct stat attr;
-    bool lasting;
-
-    int r = find_attr(req, number, handle, &attr, &lasting);
-    if (r < 0) {
-        reply_status(req, r);
-        return;
-    }
-    attr.st_mtim.tv_nsec ^= 1;
-    reply_attr(req, &attr, false);
-}
-
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int which, struct fuse_file_info *info)
 {
     struct session *session = session_of(req);
@@ -202,5 +184,5 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int which, st
     if (r < 0)
         reply_status(req, r);
     else
-        answer_setattr(req, ino, handle);
+        answer_attr(req, ino, handle, true);
 }
