@@ -166,10 +166,9 @@ static int remaining_milliseconds(const struct timespec *deadline)
 /* Collects what the child sends until it ends; -ETIMEDOUT. */
 static int collect(int in, struct bytes *out)
 {
-    struct timespec deadline = clock_now();
+    const struct timespec deadline = clock_after(clock_now(), PATIENCE_SECONDS);
     char buffer[65536];
 
-    deadline.tv_sec += PATIENCE_SECONDS;
     while (true) {
         struct pollfd ready = {.fd = in, .events = POLLIN};
         int r = poll(&ready, 1, remaining_milliseconds(&deadline));

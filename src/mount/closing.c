@@ -4,20 +4,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#define FLUSH_PATIENCE_MS   50
-#define RELEASE_PATIENCE_MS 1000 /* the release has begun, and may have a file to convert */
-
-static struct timespec from_now(long milliseconds)
-{
-    struct timespec time = clock_now();
-    time.tv_sec += milliseconds / 1000;
-    time.tv_nsec += milliseconds % 1000 * 1000000;
-    if (time.tv_nsec >= 1000000000) {
-        time.tv_nsec -= 1000000000;
-        time.tv_sec++;
-    }
-    return time;
-}
+#define FLUSH_PATIENCE   0.05 /* seconds */
+#define RELEASE_PATIENCE 1.0  /* the release has begun, and may have a file to convert */
 
 /* With session->lock held. */
 static void set_closing(struct session *session, struct handle *handle, bool closing)
@@ -46,7 +34,7 @@ void closing_flushed(struct session *session, struct handle *handle, pid_t pid)
         return;
     auto_lock(&session->lock);
     handle->wrote = false;
-    handle->closing_until = from_now(FLUSH_PATIENCE_MS);
+    handle->closing_until = clock_after(clock_now(), FLUSH_PATIENCE);
     set_closing(session, handle, true);
 }
 
@@ -54,7 +42,7 @@ void closing_release_begins(struct session *session, struct handle *handle)
 {
     auto_lock(&session->lock);
     if (handle->is_closing)
-        handle->closing_until = from_now(RELEASE_PATIENCE_MS);
+        handle->closing_until = clock_after(clock_now(), RELEASE_PATIENCE);
 }
 
 void closing_release_done(struct session *session, struct handle *handle)

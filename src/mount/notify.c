@@ -178,9 +178,8 @@ void notifier_free(struct notifier *notifier)
 
 void notifier_published(struct notifier *notifier, struct generation *before, struct generation *after)
 {
-    struct timespec deadline = clock_now();
+    const struct timespec deadline = clock_after(clock_now(), PATIENCE_SECONDS);
 
-    deadline.tv_sec += PATIENCE_SECONDS;
     auto_lock(&notifier->lock);
     if (!notifier->before) /* else: a commit that was not told of yet, its names are told with this one's */
         notifier->before = generation_ref(before);

@@ -235,15 +235,6 @@ static size_t copy_notes(struct session *session, char *notes[SESSION_NOTES + 1]
     return count;
 }
 
-static struct timespec later(struct timespec time, double seconds)
-{
-    long nanoseconds = time.tv_nsec + (long)((seconds - (double)(time_t)seconds) * 1e9);
-
-    time.tv_sec += (time_t)seconds + nanoseconds / 1000000000;
-    time.tv_nsec = nanoseconds % 1000000000;
-    return time;
-}
-
 static void keep_size(struct session *session, bool json, uint64_t bytes, struct timespec changed,
                       struct timespec begun)
 {
@@ -254,7 +245,7 @@ static void keep_size(struct session *session, bool json, uint64_t bytes, struct
     *kept = (struct report_size){
         .bytes = bytes,
         .changed = changed,
-        .until = later(now, REPORT_GOOD_FOR * clock_seconds(&begun, &now)),
+        .until = clock_after(now, REPORT_GOOD_FOR * clock_seconds(&begun, &now)),
     };
 }
 
