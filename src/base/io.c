@@ -83,6 +83,15 @@ int io_write(int fd, const void *data, size_t length)
     return 0;
 }
 
+DIR *io_list(int dirfd)
+{
+    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (!listing && fd >= 0)
+        close(fd);
+    return listing;
+}
+
 int io_reopen_for_reading(int fd)
 {
     char path[64];

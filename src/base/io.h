@@ -6,6 +6,7 @@
 #ifndef BASE_IO_H
 #define BASE_IO_H
 
+#include <dirent.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,9 @@ int io_sync(int fd); /* fsync */
 /* Reads up to `length` bytes at `offset`; fewer only at the end of the file. Returns the count or a negative
  * errno. */
 ssize_t io_read_some(int fd, void *buffer, size_t length, uint64_t offset);
+
+/* The entries of a directory, to be closed; NULL: it cannot be read. */
+DIR *io_list(int dirfd);
 
 /* Another descriptor of the same file, read-only. Without /proc, a second one of the same kind has to do. */
 int io_reopen_for_reading(int fd);

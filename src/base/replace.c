@@ -9,7 +9,6 @@
 #include "base/protection.h"
 #include "base/utf8.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -97,12 +96,10 @@ static bool is_that_file(int dirfd, const char *name, const struct file_identity
 void replace_sweep(int dirfd, const char *name, const struct file_identity *finished)
 {
     const struct dirent *item;
-    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (!listing) {
-        cleanup_close(&fd);
+    DIR *listing = io_list(dirfd);
+
+    if (!listing)
         return;
-    }
     while ((item = readdir(listing)) != NULL) { // NOLINT(concurrency-mt-unsafe): a stream of our own
         if (!fault(FAULT_SWEEP) && is_hidden_name(item->d_name, name) &&
             is_that_file(dirfd, item->d_name, finished))

@@ -6,7 +6,6 @@
 #include "stage/lock.h"
 #include "stage/record.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,12 +93,9 @@ void orphan_adopt(struct stage *stage)
 
     if (stage->spool_is_elsewhere || model.none || exists(stage->spool_parent, stage->spool_name))
         return;
-    int fd = openat(stage->spool_parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (!listing) {
-        cleanup_close(&fd);
+    DIR *listing = io_list(stage->spool_parent);
+    if (!listing)
         return;
-    }
     while (!stage->adopted &&
            (item = readdir(listing))) { // NOLINT(concurrency-mt-unsafe): a stream of our own
         if (owner_of(item->d_name, owner) && !exists(stage->spool_parent, owner) &&

@@ -8,7 +8,6 @@
 #include "format/name.h"
 #include "stage/lock.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -134,15 +133,6 @@ static uint32_t data_number(const char *name)
     return strcmp(name, canonical) == 0 ? number : 0;
 }
 
-static DIR *open_listing(int dirfd)
-{
-    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (!listing && fd >= 0)
-        close(fd);
-    return listing;
-}
-
 /* Whether a file of the directory is one that a spool makes. */
 static bool is_ours(const char *name)
 {
@@ -158,7 +148,7 @@ static int refuse_foreign_files(int dirfd, const char *name, struct wfs_error *e
 {
     const struct dirent *item;
     bool is_in_use = faccessat(dirfd, LOCK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-    DIR *listing = is_in_use ? NULL : open_listing(dirfd);
+    DIR *listing = is_in_use ? NULL : io_list(dirfd);
     int r = 0;
 
     while (listing && r == 0 && (item = readdir(listing)) != NULL) { // NOLINT(concurrency-mt-unsafe): our own
@@ -327,7 +317,7 @@ void spool_keep_number(struct spool *spool, uint32_t number)
 void spool_sweep(struct spool *spool, bool (*is_used)(void *context, uint32_t number), void *context)
 {
     const struct dirent *item;
-    DIR *listing = open_listing(spool->dirfd);
+    DIR *listing = io_list(spool->dirfd);
     if (!listing)
         return;
     auto_lock(&spool->lock);
@@ -347,7 +337,7 @@ static bool has_data_files(const struct spool *spool)
 {
     const struct dirent *item;
     bool found = false;
-    DIR *listing = open_listing(spool->dirfd);
+    DIR *listing = io_list(spool->dirfd);
     if (!listing)
         return true;
     while (!found && (item = readdir(listing)) != NULL) // NOLINT(concurrency-mt-unsafe): a stream of our own
