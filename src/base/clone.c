@@ -90,7 +90,7 @@ static int copy_in_memory(struct range *range, uint64_t length)
 
 static int copy_bytes(struct range *range, uint64_t length, struct clone_cost *cost)
 {
-    bool by_kernel = is_remote(range->to);
+    bool by_kernel = length > 0 && is_remote(range->to);
     int r = 0;
     while (length && r == 0) {
         uint64_t piece = min_u64(length, COPY_PIECE);
