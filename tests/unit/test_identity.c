@@ -118,20 +118,14 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("identity");
-    TCase *tests = tcase_create("identity");
-    tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_add_test(tests, a_file_is_itself);
-    tcase_add_test(tests, a_copy_with_the_same_time_and_header_is_the_same);
-    tcase_add_test(tests, another_header_of_the_same_size_and_time_is_another_model);
-    tcase_add_test(tests, what_is_no_model_any_more_is_another);
-    tcase_add_test(tests, another_time_is_another_model);
-    tcase_add_test(tests, a_link_a_pipe_and_nothing_are_no_model);
-    tcase_add_test(tests, no_model_equals_no_model_only);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    const TTest *const tests[] = {
+        a_file_is_itself,
+        a_copy_with_the_same_time_and_header_is_the_same,
+        another_header_of_the_same_size_and_time_is_another_model,
+        what_is_no_model_any_more_is_another,
+        another_time_is_another_model,
+        a_link_a_pipe_and_nothing_are_no_model,
+        no_model_equals_no_model_only,
+    };
+    return RUN_TESTS_WITH("identity", tests, setup, teardown);
 }
